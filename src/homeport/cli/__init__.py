@@ -1,0 +1,4 @@
+"""The `homeport` command.
+
+May import: everything. Tests: `tests/cli`.
+"""

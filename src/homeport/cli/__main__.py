@@ -1,0 +1,5 @@
+"""`python -m homeport.cli` is the `homeport` command."""
+
+from homeport.cli.main import main
+
+main()

@@ -1,0 +1,4 @@
+"""The WebSocket to debugger tunnel. Nothing lives here yet.
+
+May import: `model`.
+"""

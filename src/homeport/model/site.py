@@ -1,0 +1,79 @@
+"""A site: its name, its limits, and what the agent is asked to make true about it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+from homeport.model.errors import Invalid
+
+SiteName = NewType("SiteName", str)
+
+_SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
+_RESERVED = frozenset({"portal", "management", "login", "scm", "www-homeport"})
+
+
+def site_name(text: str) -> SiteName:
+    """Check and normalise the name of a site: letters, digits and inner hyphens, 60 at most, as App Service.
+
+    Raises `Invalid` for anything else and for the names that the platform uses itself.
+    """
+    name = text.lower()
+    if not _SITE_NAME.fullmatch(name):
+        raise Invalid(
+            f"'{text}' cannot be the name of a site: use 1 to 60 letters, digits and hyphens, "
+            "with no hyphen at either end.",
+            code="InvalidSiteName",
+        )
+    if name in _RESERVED:
+        raise Invalid(
+            f"'{text}' is a name the platform uses itself: choose another.", code="ReservedSiteName"
+        )
+    return SiteName(name)
+
+
+class SiteState(StrEnum):
+    """What the owner asked for: a stopped site answers 403 and has no process."""
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one site may use; `None` leaves that resource unlimited."""
+
+    memory_bytes: int | None = 1536 * 1024 * 1024
+    cpu_percent: int | None = None
+    processes: int | None = 512
+    request_body_bytes: int = 30_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledRuntime:
+    """A Python in a site: `folder` below /home, the id asked for, the version that it really is.
+
+    `base` is the interpreter's own prefix on the machine, mounted read-only at the same path in the sandbox;
+    `build` names the gallery's entry it came from (`cpython-3.6.15`).
+    """
+
+    folder: str
+    id: str
+    version: str
+    build: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredSite:
+    """One site as the control plane wants it: the agent's whole input about it, but for the files under /home."""
+
+    name: SiteName
+    uid: int
+    state: SiteState
+    hostnames: tuple[str, ...]
+    scm_hostnames: tuple[str, ...]
+    app_settings: Mapping[str, str] = field(default_factory=dict)
+    runtimes: tuple[InstalledRuntime, ...] = ()
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,4 @@
+"""The web portal. Nothing lives here yet.
+
+May import: `model`.
+"""

@@ -1,0 +1,5 @@
+"""web.config: parse, inherit, and compile to a HostingPlan with findings.
+
+Pure: no I/O, clock, environment, logging or async. May import: `windows`, `model`.
+Tests: `tests/webconfig`.
+"""
