@@ -1,0 +1,49 @@
+"""The listening Unix sockets that the agent binds before anything runs behind them."""
+
+import os
+import socket
+from pathlib import Path
+
+
+class ListeningSocket:
+    """One Unix socket that nginx connects to and a site's processes inherit.
+
+    It is non-blocking, because the flag belongs to the open file that all acceptors share and the workers wait by
+    epoll. Closing it removes the path, so nginx sees a refusal at once; `open` binds it again at the same path.
+    """
+
+    def __init__(self, path: Path, *, backlog: int, group: int | None) -> None:
+        self.path = path
+        self.backlog = backlog
+        self._group = group
+        self._socket: socket.socket | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether connections are taken."""
+        return self._socket is not None
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 when closed."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def open(self) -> None:
+        """Bind and listen; a stale path of an earlier run is replaced."""
+        if self._socket is not None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener.bind(str(self.path))
+        if self._group is not None:
+            os.chown(self.path, 0, self._group)
+        self.path.chmod(0o660)
+        listener.listen(self.backlog)
+        self._socket = listener
+
+    def close(self) -> None:
+        """Stop taking connections and remove the path."""
+        if self._socket is not None:
+            self.path.unlink(missing_ok=True)
+            self._socket.close()
+            self._socket = None

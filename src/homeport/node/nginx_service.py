@@ -1,0 +1,123 @@
+"""Applying configuration to the running nginx: check one site alone, write, reload once a burst, see it live.
+
+A site whose text nginx refuses keeps its last good file, so it can only hurt itself. The master is a child of the
+supervisor; the agent knows it by the pid file and signals it.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from homeport.model.errors import Invalid, Unavailable
+from homeport.node.layout import NodeLayout
+from homeport.node.processes import children
+
+_log = structlog.get_logger(__name__)
+_LIVE_SECONDS = 10.0
+_POLL_SECONDS = 0.005
+
+
+class NginxService:
+    """The agent's handle on nginx. `main` renders the main configuration for a folder of site files."""
+
+    def __init__(self, layout: NodeLayout, *, main: Callable[[Path], str]) -> None:
+        self._layout = layout
+        self._main = main
+        self._sites = layout.nginx / "sites"
+        self._sites.mkdir(parents=True, exist_ok=True)
+        self.main_file = layout.nginx / "nginx.conf"
+
+    def write_main(self) -> None:
+        """Write the main file; the supervisor starts nginx with it."""
+        _write(self.main_file, self._main(self._sites))
+
+    async def apply(self, texts: Mapping[str, str | None]) -> dict[str, str]:
+        """Put the sites' texts in force (None removes one) and return nginx's words for those it refused.
+
+        Returns once every new connection meets the new configuration. Raises `Unavailable` when nginx does not
+        take it over in time.
+        """
+        problems: dict[str, str] = {}
+        changed = False
+        for name, text in texts.items():
+            path = self._sites / f"{name}.conf"
+            if text == (path.read_text() if path.exists() else None):
+                continue
+            if text is None:
+                path.unlink()
+            else:
+                try:
+                    await self._check(name, text)
+                except Invalid as error:
+                    problems[name] = error.message
+                    continue
+                _write(path, text)
+            changed = True
+        if changed:
+            await self.reload()
+        return problems
+
+    async def reload(self) -> None:
+        """Make nginx read its files again and wait until its old workers take no more connections."""
+        master = self._master()
+        if master is None:
+            return  # The supervisor is starting it: it reads the files as they are now.
+        old = set(children(master))
+        os.kill(master, signal.SIGHUP)
+        try:
+            await asyncio.wait_for(_replaced(master, old), _LIVE_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"nginx did not take the new configuration over within {_LIVE_SECONDS:g} s; "
+                f"see {self._layout.logs / 'nginx.log'}."
+            ) from error
+
+    def _master(self) -> int | None:
+        try:
+            return int(self._layout.nginx_pid.read_text())
+        except (OSError, ValueError):
+            return None
+
+    async def _check(self, name: str, text: str) -> None:
+        with tempfile.TemporaryDirectory(dir=self._layout.nginx, prefix="check-") as folder:
+            sites = Path(folder) / "sites"
+            sites.mkdir()
+            (sites / f"{name}.conf").write_text(text)
+            main = Path(folder) / "nginx.conf"
+            main.write_text(self._main(sites))
+            process = await asyncio.create_subprocess_exec(
+                *("nginx", "-t", "-q", "-p", folder, "-c", str(main)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, errors = await process.communicate()
+        if process.returncode:
+            raise Invalid(
+                f"nginx refused the configuration of '{name}': {errors.decode(errors='replace').strip()}"
+            )
+
+
+async def _replaced(master: int, old: set[int]) -> None:
+    """Wait until new workers run and each old one is gone or says that it is shutting down (it accepts no more)."""
+    while not (set(children(master)) - old and all(_leaving(pid) for pid in old)):  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)  # nginx tells nobody; its process titles are all there is
+
+
+def _leaving(pid: int) -> bool:
+    try:
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+    return title == b"" or b"is shutting down" in title
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    aside.replace(path)

@@ -1,0 +1,81 @@
+"""The folders of a site on disk, as App Service lays them out (Kudu reference §0.2, IIS reference §10.1)."""
+
+import os
+import shutil
+from pathlib import Path
+
+from homeport.model.site import DesiredSite
+from homeport.node.layout import NodeLayout
+from homeport.node.network import NAMESERVER
+from homeport.node.tenant_files import TenantTree
+
+_FOLDERS = (
+    "site/wwwroot",
+    "site/deployments",
+    "site/locks",
+    "LogFiles/Application",
+    "LogFiles/kudu",
+    "LogFiles/homeport/failures",
+    "SiteExtensions",
+    "data",
+)
+_LOCAL_FOLDERS = ("Temp", "ScmTemp/Temp")
+_START_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{name} is up and running</title>
+<style>:root{{color-scheme:light dark}}body{{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}}
+code{{background:#8882;padding:.1em .3em;border-radius:.3em}}</style></head>
+<body><h1>{name} is up and running</h1>
+<p>It has no content yet. Put a Python into it and deploy an application:</p>
+<p><code>homeport extension add {name} python3117x64</code><br><code>homeport deploy {name} ./myapp</code></p>
+</body></html>
+"""
+
+
+def prepare_site_home(layout: NodeLayout, site: DesiredSite, *, web_group: int | None) -> None:
+    """Make what is missing of a site's folders; what is there already is left as it is.
+
+    `web_group` is the group of the nginx workers, who alone may pass the site's outer folder (None: not root).
+    """
+    folder = layout.site(site.name)
+    fresh = not layout.home(site.name).exists()
+    owner = site.uid if os.geteuid() == 0 else None
+    layout.sites.mkdir(parents=True, exist_ok=True)
+    for path in (folder, layout.home(site.name), folder / "local", folder / "etc"):
+        path.mkdir(exist_ok=True)
+    if owner is not None:
+        layout.sites.chmod(0o711)
+        os.chown(folder, 0, web_group if web_group is not None else 0)
+        folder.chmod(0o750)
+        for path in (layout.home(site.name), folder / "local"):
+            os.chown(path, owner, owner)
+            path.chmod(0o755)
+    _write_identity(folder / "etc", site)
+    home, local = TenantTree(layout.home(site.name)), TenantTree(folder / "local")
+    for name in _FOLDERS:
+        home.make_folder(name, owner=owner)
+    for name in _LOCAL_FOLDERS:
+        local.make_folder(name, owner=owner)
+    if fresh:
+        page = _START_PAGE.format(name=site.name).encode()
+        home.write_new("site/wwwroot/hostingstart.html", page, owner=owner)
+
+
+def remove_site_home(layout: NodeLayout, name: str) -> None:
+    """Delete everything of a site; links in it are removed, never followed."""
+    shutil.rmtree(layout.site(name), ignore_errors=False)
+
+
+def _write_identity(folder: Path, site: DesiredSite) -> None:
+    user = site.uid if os.geteuid() == 0 else os.geteuid()
+    files = {
+        "passwd": f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n{site.name}:x:{user}:{user}::/home:/bin/bash\n",
+        "group": f"root:x:0:\n{site.name}:x:{user}:\n",
+        "hosts": f"127.0.0.1 localhost {site.name}\n::1 localhost ip6-localhost\n",
+        "resolv.conf": f"nameserver {NAMESERVER}\n"
+        if os.geteuid() == 0
+        else Path("/etc/resolv.conf").read_text(),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)

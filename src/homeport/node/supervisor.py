@@ -1,0 +1,314 @@
+"""`homeport up`: three children kept alive in the foreground: the agent, nginx and the control plane.
+
+The supervisor holds no state and serves nothing, so there is little in it that can fail. A child that ends is
+started again; a child whose supervisor was killed notices (its standard input ends, or bubblewrap's
+`--die-with-parent`) and ends too, so nothing is left behind.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from homeport.model.errors import Conflict, HomeportError, Invalid, Unavailable
+from homeport.node.cgroups import find_cgroups
+from homeport.node.layout import NodeLayout, node_layout
+from homeport.node.options import PlatformOptions
+from homeport.node.processes import Process, children, start_process
+from homeport.node.state_file import write_state
+
+_log = structlog.get_logger(__name__)
+_PROGRAMS = {
+    "nginx": "nginx-light",
+    "bwrap": "bubblewrap",
+    "perl": "perl-base",
+    "setpriv": "util-linux",
+    "slirp4netns": "slirp4netns",
+    "ip": "iproute2",
+}
+_READY_SECONDS = 60.0
+_STOP_SECONDS = {"control": 3.0, "nginx": 2.0, "agent": 4.0}
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 10.0
+_POLL_SECONDS = 0.01
+
+
+class Child:
+    """One process kept alive: started again when it ends, sooner the longer it had run."""
+
+    def __init__(self, name: str, start: Callable[[], Awaitable[Process]]) -> None:
+        self.name = name
+        self._start = start
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready. Raises a `HomeportError`."""
+        self._process = await self._start()
+
+    async def keep(self) -> None:
+        """Start it again whenever it ends, until cancelled."""
+        pause = _FIRST_PAUSE_SECONDS
+        while self._process is not None:
+            started = time.monotonic()
+            code = await self._process.wait()
+            _log.error("child.ended", child=self.name, code=code)
+            pause = _FIRST_PAUSE_SECONDS if time.monotonic() - started > _LONGEST_PAUSE_SECONDS else pause * 2
+            while not await self._started_again(pause):
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def stop(self, number: signal.Signals) -> None:
+        """Ask it to end, and kill it when it does not in time."""
+        if self._process is None or not self._process.alive:
+            return
+        if not (self.name == "nginx" and self._process.send_inside(number)):
+            self._process.send(number)
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_SECONDS[self.name])
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _started_again(self, pause: float) -> bool:
+        await asyncio.sleep(pause)
+        try:
+            await self.start()
+        except (HomeportError, OSError) as error:
+            _log.error("child.not-started", child=self.name, reason=str(error))
+            return False
+        _log.info("child.started-again", child=self.name)
+        return True
+
+
+class Supervisor:
+    """Starts the platform, keeps it alive, stops it."""
+
+    def __init__(self, options: PlatformOptions, *, say: Callable[[str], None]) -> None:
+        self._options = replace(
+            options,
+            http_port=_port(options, options.http_port),
+            https_port=_port(options, options.https_port),
+        )
+        self._layout = node_layout(options.data)
+        self._say = say
+        self._children = [
+            Child("agent", self._start_agent),
+            Child("nginx", self._start_nginx),
+            Child("control", self._start_control),
+        ]
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises a `HomeportError` when the platform cannot be started."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        _check_programs()
+        with _only_one(self._layout):
+            _make_folders(self._layout)
+            _clean(self._layout)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    serving = tasks.create_task(self._serve())
+                    stopping = tasks.create_task(stop.wait())
+                    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+                    serving.cancel()
+                    stopping.cancel()
+            except* HomeportError as group:
+                raise group.exceptions[0] from None
+            finally:
+                await self._stop()
+                _clean(self._layout)
+
+    async def _serve(self) -> None:
+        for child in self._children:
+            await child.start()
+        self._announce()
+        async with asyncio.TaskGroup() as keepers:
+            for child in self._children:
+                keepers.create_task(child.keep())
+
+    def _announce(self) -> None:
+        options = self._options
+        http, https = (
+            f"http://{options.domain}:{options.http_port}",
+            f"https://{options.domain}:{options.https_port}",
+        )
+        write_state(
+            self._layout.location,
+            {
+                "control_socket": str(self._layout.control_socket),
+                "http": http,
+                "https": https,
+                "domain": options.domain,
+                "pid": os.getpid(),
+            },
+            mode=0o644,
+        )
+        self._say(f"http   {http}  (sites: http://SITE.{options.domain}:{options.http_port})")
+        self._say(f"https  {https}  (authority to trust: {self._layout.tls / 'ca.pem'})")
+        self._say(f"scm    http://SITE.scm.{options.domain}:{options.http_port}")
+        for limit in find_cgroups(self._layout.run.name).missing if os.geteuid() == 0 else ():
+            self._say(f"note   this machine offers no {limit}: sites run without it")
+        if os.geteuid() != 0:
+            self._say("note   not root: all sites share one user and the machine's network, without limits")
+        self._say("ready")
+
+    async def _start_agent(self) -> Process:
+        line = (sys.executable, "-m", "homeport.node", self._options.to_json())
+        return await self._start_ours("agent", line, self._layout.agent_socket)
+
+    async def _start_control(self) -> Process:
+        layout = self._layout
+        line = [sys.executable, "-m", "homeport.control", "--data", str(layout.data)]
+        line += ["--agent-socket", str(layout.agent_socket), "--socket", str(layout.control_socket)]
+        line += ["--auth-socket", str(layout.auth_socket), "--domain", self._options.domain]
+        line += ["--http-port", str(self._options.http_port), "--https-port", str(self._options.https_port)]
+        return await self._start_ours("control", tuple(line), layout.control_socket)
+
+    async def _start_ours(self, name: str, line: tuple[str, ...], ready: Path) -> Process:
+        """Start one of our own servers; it is ready when its socket takes connections."""
+        ready.unlink(missing_ok=True)
+        with (self._layout.logs / f"{name}.log").open("ab") as log:
+            # The child ends when its standard input does: that is how it notices that we were killed.
+            process = start_process(line, environment=os.environ, stdin=subprocess.PIPE, output=log.fileno())
+        await self._await_ready(name, process, lambda: _accepts(socket.AF_UNIX, str(ready)))
+        return process
+
+    async def _start_nginx(self) -> Process:
+        layout = self._layout
+        layout.nginx_pid.unlink(missing_ok=True)
+        config = str(layout.nginx / "nginx.conf")
+        line = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
+        line += [
+            "--bind",
+            str(layout.sites),
+            str(layout.content),
+            "--",
+            "nginx",
+            "-p",
+            str(layout.nginx),
+            "-c",
+            config,
+        ]
+        with (layout.logs / "nginx.log").open("ab") as log:
+            process = start_process(line, environment=os.environ, output=log.fileno())
+        port = self._options.http_port
+        await self._await_ready("nginx", process, lambda: _accepts(socket.AF_INET, ("127.0.0.1", port)))
+        layout.nginx_pid.write_text(str(_nginx_master(process.pid)))
+        return process
+
+    async def _await_ready(self, name: str, process: Process, is_ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not is_ready():
+            if not process.alive:
+                raise Unavailable(
+                    f"{name} ended at its start; its log says:\n{_tail(self._layout.logs / name)}"
+                )
+            if time.monotonic() > deadline:
+                process.kill()
+                raise Unavailable(
+                    f"{name} was not ready within {_READY_SECONDS:g} s; see {self._layout.logs / name}.log"
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _stop(self) -> None:
+        for child in reversed(self._children):
+            await child.stop(signal.SIGTERM)
+        self._layout.location.unlink(missing_ok=True)
+
+
+def run(options: PlatformOptions, *, say: Callable[[str], None]) -> None:
+    """Run the platform in the foreground until it is told to stop. Raises a `HomeportError`."""
+    asyncio.run(Supervisor(options, say=say).run())
+
+
+def _check_programs() -> None:
+    needed = (
+        _PROGRAMS if os.geteuid() == 0 else {name: _PROGRAMS[name] for name in ("nginx", "bwrap", "perl")}
+    )
+    missing = [package for program, package in needed.items() if _which(program) is None]
+    if missing:
+        raise Unavailable(f"Missing programs; install them with: apt-get install {' '.join(sorted(missing))}")
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def _port(options: PlatformOptions, port: int) -> int:
+    """Return a port that is free on the first address; 0 asks the kernel for one. Raises `Conflict`."""
+    address = options.addresses[0]
+    with socket.socket(socket.AF_INET6 if address.startswith("[") else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.strip("[]"), port))
+        except PermissionError as error:
+            raise Invalid(f"Port {port} needs root; choose another with --http and --https.") from error
+        except OSError as error:
+            raise Conflict(
+                f"Port {port} is in use; choose another with --http and --https, 0 picks a free one."
+            ) from error
+        taken: int = probe.getsockname()[1]
+        return taken
+
+
+@contextlib.contextmanager
+def _only_one(layout: NodeLayout) -> Iterator[None]:
+    layout.data.mkdir(parents=True, exist_ok=True)
+    with (layout.data / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"A platform already runs on {layout.data}; stop it or name another --data."
+            ) from error
+        yield
+
+
+def _make_folders(layout: NodeLayout) -> None:
+    for folder in (
+        layout.sites,
+        layout.logs,
+        layout.nginx,
+        layout.sockets,
+        layout.content,
+        layout.namespaces,
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (layout.run.parent, layout.run, layout.sockets, layout.content, layout.nginx):
+        folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _clean(layout: NodeLayout) -> None:
+    """Remove what a killed platform left on the machine: namespaces and sockets. Its processes ended with it."""
+    for mount_point in layout.namespaces.iterdir():
+        subprocess.run(("umount", "--lazy", mount_point), check=False, stderr=subprocess.DEVNULL)
+        mount_point.unlink(missing_ok=True)
+    for path in (*layout.sockets.iterdir(), *layout.run.glob("*.sock"), layout.nginx_pid):
+        path.unlink(missing_ok=True)
+
+
+def _nginx_master(bubblewrap: int) -> int:
+    """Find the host's pid of the master: bubblewrap → first process of the namespace → nginx."""
+    return next(master for init in children(bubblewrap) for master in children(init))
+
+
+def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family) as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(address) == 0
+
+
+def _tail(log: Path) -> str:
+    path = log.with_suffix(".log")
+    return "\n".join(path.read_text(errors="replace").splitlines()[-8:]) if path.exists() else ""

@@ -1,0 +1,154 @@
+"""Changes in the sites' content, by one inotify descriptor for the whole machine.
+
+A watcher thread a site would be a thousand threads for a thousand sites; here the kernel queues and the event loop
+reads. Folders are walked by descriptor and watched through /proc/self/fd, so a link swapped in leads nowhere.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from asyncinotify import Inotify, Mask, Watch
+
+from homeport.model.errors import HomeportError
+from homeport.node.tenant_files import TenantTree
+
+_log = structlog.get_logger(__name__)
+_MASK = (
+    Mask.CLOSE_WRITE
+    | Mask.ATTRIB
+    | Mask.CREATE
+    | Mask.DELETE
+    | Mask.MOVED_FROM
+    | Mask.MOVED_TO
+    | Mask.ONLYDIR
+    | Mask.EXCL_UNLINK
+)
+_SKIPPED = frozenset({".git", "__pycache__", "node_modules", "site-packages", ".venv", "antenv"})
+_MOST_FOLDERS = 4000
+_QUIET_SECONDS = 0.05
+_LONGEST_SECONDS = 0.3
+
+
+@dataclass(slots=True)
+class _SiteWatch:
+    tree: TenantTree
+    notify: Callable[[frozenset[str]], None]
+    watches: dict[str, Watch]
+    changed: set[str]
+    flush: asyncio.TimerHandle | None = None
+    first_change: float = 0.0
+
+
+class ContentWatcher:
+    """Tells each site which of its files changed, a burst at a time.
+
+    `notify` is called with paths relative to the watched folder after 50 ms of quiet, 300 ms at the latest.
+    """
+
+    def __init__(self) -> None:
+        self._inotify = Inotify()
+        self._sites: dict[str, _SiteWatch] = {}
+        self._folders: dict[int, tuple[str, str]] = {}
+
+    async def run(self) -> None:
+        """Deliver events until cancelled."""
+        async for event in self._inotify:
+            if event.mask & Mask.Q_OVERFLOW:
+                self._overflowed()
+            elif event.watch is not None and event.name is not None:
+                self._deliver(event.watch, str(event.name), event.mask)
+
+    def watch(self, key: str, tree: TenantTree, notify: Callable[[frozenset[str]], None]) -> None:
+        """Begin to watch everything below the tree's root."""
+        site = _SiteWatch(tree, notify, {}, set())
+        self._sites[key] = site
+        self._add(key, site, "")
+
+    def unwatch(self, key: str) -> None:
+        """Forget a site."""
+        site = self._sites.pop(key, None)
+        if site is None:
+            return
+        if site.flush is not None:
+            site.flush.cancel()
+        for watch in site.watches.values():
+            self._forget(watch)
+
+    def folders(self, key: str) -> list[str]:
+        """Return every folder of the site that is watched, the root as the empty text."""
+        site = self._sites.get(key)
+        return sorted(site.watches) if site else []
+
+    def _add(self, key: str, site: _SiteWatch, folder: str) -> None:
+        pending = [folder]
+        while pending:
+            current = pending.pop()
+            if current in site.watches:
+                continue
+            if len(site.watches) >= _MOST_FOLDERS:
+                _log.warning("watcher.too-many-folders", site=key, limit=_MOST_FOLDERS)
+                return
+            with contextlib.suppress(HomeportError, OSError), site.tree.folder(current) as descriptor:
+                watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
+                site.watches[current] = watch
+                self._folders[id(watch)] = (key, current)
+                with os.scandir(descriptor) as entries:
+                    pending += [
+                        f"{current}/{entry.name}".lstrip("/")
+                        for entry in entries
+                        if entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False)
+                    ]
+
+    def _forget(self, watch: Watch) -> None:
+        self._folders.pop(id(watch), None)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            self._inotify.rm_watch(watch)
+
+    def _deliver(self, watch: Watch, name: str, mask: Mask) -> None:
+        key, folder = self._folders.get(id(watch), ("", ""))
+        site = self._sites.get(key)
+        if site is None:
+            return
+        path = f"{folder}/{name}".lstrip("/")
+        if mask & Mask.ISDIR:
+            self._folder_changed(key, site, path, mask)
+        elif not mask & Mask.CREATE:
+            self._changed(site, path)
+
+    def _folder_changed(self, key: str, site: _SiteWatch, path: str, mask: Mask) -> None:
+        if mask & (Mask.CREATE | Mask.MOVED_TO):
+            if path.rpartition("/")[2] in _SKIPPED:
+                return
+            self._add(key, site, path)
+            for folder in [known for known in site.watches if known == path or known.startswith(path + "/")]:
+                for name in site.tree.names(folder) or []:
+                    self._changed(site, f"{folder}/{name}")
+        elif mask & (Mask.DELETE | Mask.MOVED_FROM):
+            for folder in [known for known in site.watches if known == path or known.startswith(path + "/")]:
+                self._forget(site.watches.pop(folder))
+            self._changed(site, path)
+
+    def _changed(self, site: _SiteWatch, path: str) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not site.changed:
+            site.first_change = now
+        site.changed.add(path)
+        if site.flush is not None:
+            site.flush.cancel()
+        at = min(now + _QUIET_SECONDS, site.first_change + _LONGEST_SECONDS)
+        site.flush = loop.call_at(at, self._flush, site)
+
+    def _flush(self, site: _SiteWatch) -> None:
+        changed, site.changed, site.flush = frozenset(site.changed), set(), None
+        site.notify(changed)
+
+    def _overflowed(self) -> None:
+        _log.warning("watcher.overflow")
+        for key, site in self._sites.items():
+            self._add(key, site, "")
+            self._changed(site, "web.config")
