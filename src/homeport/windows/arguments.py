@@ -27,6 +27,17 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def split_raw_arguments(text: str) -> tuple[str, ...]:
+    """Split as `split_arguments`, but leave each argument as it is written, with its quotes and backslashes."""
+    found: list[str] = []
+    position = _skip_blanks(text, 0)
+    while position < len(text):
+        _, end = _one_argument(text, position)
+        found.append(text[position:end])
+        position = _skip_blanks(text, end)
+    return tuple(found)
+
+
 def join_arguments(arguments: Sequence[str]) -> str:
     """Quote and join so that `split_arguments` gives the same arguments back."""
     return " ".join(quote_argument(argument) for argument in arguments)

@@ -1,0 +1,27 @@
+import pytest
+
+from homeport.windows.cmd.words import split_command
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "tail"),
+    [
+        ("dir", "dir", ""),
+        (" dir  /b x", "dir", "  /b x"),
+        ("dir/b", "dir", "/b"),
+        ("cd..", "cd", ".."),
+        ("cd\\", "cd", "\\"),
+        ("echo.", "echo", "."),
+        ("ECHO.hi", "ECHO", ".hi"),
+        ("echo(", "echo", "("),
+        ('"D:\\a b\\x.exe" y', "D:\\a b\\x.exe", " y"),
+        ("Scripts\\pip.exe list", "Scripts\\pip.exe", " list"),
+        ("type.exe x", "type.exe", " x"),
+        ("python.exe -m pip", "python.exe", " -m pip"),
+        ("/usr/bin/env x", "/usr/bin/env", " x"),
+        ("a=b", "a", "=b"),
+        ("", "", ""),
+    ],
+)
+def test_a_command_is_split_into_its_name_and_the_rest(text: str, name: str, tail: str) -> None:
+    assert split_command(text) == (name, tail)
