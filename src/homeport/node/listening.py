@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -47,3 +49,20 @@ class ListeningSocket:
             self.path.unlink(missing_ok=True)
             self._socket.close()
             self._socket = None
+
+
+@contextmanager
+def private_listener(path: Path) -> Iterator[socket.socket]:
+    """Listen on a Unix socket that only our own user (and root) can connect to; the path goes with it."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen()
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)

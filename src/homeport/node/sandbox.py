@@ -171,7 +171,6 @@ def _become_user(sandbox: Sandbox) -> tuple[str, ...]:
         "--clear-groups",
         "--no-new-privs",
         "--inh-caps=-all",
-        "--inh-caps=-all",
         "--bounding-set=-all",
         "--",
     )

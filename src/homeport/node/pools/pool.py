@@ -8,7 +8,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -35,6 +35,7 @@ from homeport.worker import scoreboard as layout
 
 _log = structlog.get_logger(__name__)
 _NANOSECONDS = 1_000_000_000
+_SLOTS = 256
 _STACKS_SECONDS = 0.3
 _RATE_SECONDS = 0.5
 _STATES = {
@@ -116,7 +117,7 @@ class Pool:
         self._start_worker = start_worker
         self._output = output
         self._spawn = spawn
-        self._scoreboard = Scoreboard(max(limits.max_instances * 2, 2) + 2)
+        self._scoreboard = Scoreboard(_SLOTS)
         self._workers: dict[int, _Worker] = {}
         self._generation = 1
         self._refused = False
@@ -157,9 +158,7 @@ class Pool:
     def recycle(self, reason: str, *, limits: PoolLimits | None = None) -> None:
         """Replace every worker by a new one, without losing a request; new ones take effect once they are ready."""
         if limits is not None:
-            self._limits = replace(
-                limits, max_instances=min(limits.max_instances, self._limits.max_instances)
-            )
+            self._limits = limits
         self._generation += 1
         self._refused = False
         self._breaker = Breaker(rapid_fails=self._breaker.rapid_fails)

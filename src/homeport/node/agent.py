@@ -1,0 +1,248 @@
+"""The agent: makes the desired sites true on this machine and keeps them true.
+
+It remembers the last desired state on disk, so it serves without the control plane. Everything it does happens in
+one event loop and one task group; what may block for long (preparing a Python, deleting a site) runs in a thread.
+"""
+
+import asyncio
+import grp
+import os
+import pwd
+import select
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+
+import structlog
+
+from homeport.model.errors import HomeportError, NotFound
+from homeport.model.site import DesiredSite
+from homeport.node.agent_values import desired_site_from_json, desired_site_to_json
+from homeport.node.certificates import LocalAuthority
+from homeport.node.cgroups import find_cgroups
+from homeport.node.hosted_site import HostedSite, Node
+from homeport.node.layout import node_layout
+from homeport.node.nginx.main import MainConfig, render_main
+from homeport.node.nginx_service import NginxService
+from homeport.node.options import PlatformOptions
+from homeport.node.runtime_install import install_runtime, remove_runtime
+from homeport.node.seccomp import compile_filter
+from homeport.node.site_environment import instance_id
+from homeport.node.site_home import remove_site_home
+from homeport.node.state_file import read_state, write_state
+from homeport.node.watcher import ContentWatcher
+from homeport.runtimes.gallery import Gallery
+
+_log = structlog.get_logger(__name__)
+_BUSY_TICK_SECONDS = 0.05
+_QUIET_TICK_SECONDS = 0.25
+_BURST_SECONDS = 0.02
+_WEB_USER = "www-data"
+
+
+class Agent:
+    """All sites of this node."""
+
+    def __init__(self, options: PlatformOptions) -> None:
+        self.options = options
+        self.layout = node_layout(options.data)
+        self.sites: dict[str, HostedSite] = {}
+        self.revision = 0
+        self.gallery = Gallery(self.layout.runtimes)
+        self._desired_file = self.layout.state / "desired.json"
+        self._apply_lock = asyncio.Lock()
+        self._dirty: set[str] = set()
+        self._dirty_event = asyncio.Event()
+        self._problems: dict[str, str] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._nginx = NginxService(self.layout, main=self._main_text)
+        self._watcher = ContentWatcher()
+        self._node = Node(
+            layout=self.layout,
+            options=options,
+            cgroups=find_cgroups(self.layout.run.name),
+            seccomp=compile_filter(),
+            authority=LocalAuthority(self.layout.tls),
+            watcher=self._watcher,
+            spawn=self.spawn,
+            instance=instance_id(),
+            web_group=web_group(),
+        )
+
+    async def run(self, serve: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Take up the remembered state, then run `serve` (the API) until it ends; then end every process."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            watching = tasks.create_task(self._watcher.run())
+            ticking = tasks.create_task(self._tick_forever())
+            await self._take_up()
+            refreshing = tasks.create_task(self._refresh_forever())
+            await serve()
+            for task in (watching, ticking, refreshing):
+                task.cancel()
+            await asyncio.gather(*(site.close() for site in self.sites.values()))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The protections that this machine cannot give to sites, in words."""
+        if os.geteuid() == 0:
+            return self._node.cgroups.missing
+        return (*self._node.cgroups.missing, "one user per site", "network of its own per site")
+
+    def spawn(self, work: Coroutine[object, object, None]) -> object:
+        """Run a coroutine in the agent's task group; its failure is logged and hurts nobody else."""
+        if self._tasks is None:
+            raise RuntimeError("the agent does not run")
+        return self._tasks.create_task(_guarded(work))
+
+    async def apply(self, revision: int, sites: Iterable[DesiredSite]) -> dict[str, str]:
+        """Make this the desired state; return once nginx serves it, with a message for each site that cannot be."""
+        wanted = {site.name: site for site in sites}
+        async with self._apply_lock:
+            problems = {}
+            self._dirty |= self.sites.keys() - wanted.keys()
+            gone = [self.sites.pop(name) for name in list(self.sites) if name not in wanted]
+            for name, desired in wanted.items():
+                try:
+                    self._bring(name, desired)
+                except (HomeportError, OSError) as error:
+                    _log.error("site.not-applied", site=name, reason=str(error))
+                    problems[name] = str(error)
+            self.revision = revision
+            write_state(
+                self._desired_file,
+                {"revision": revision, "sites": [desired_site_to_json(site) for site in wanted.values()]},
+            )
+            await self._refresh()
+            await asyncio.gather(*(site.close() for site in gone))
+            return problems | {name: text for name, text in self._problems.items() if name in wanted}
+
+    async def delete_home(self, name: str) -> None:
+        """Delete the files of a site that is no longer desired. Raises `NotFound`."""
+        if name in self.sites or not self.layout.site(name).exists():
+            raise NotFound(f"There are no files of a former site '{name}'.")
+        self._node.authority.forget(name)
+        await asyncio.to_thread(remove_site_home, self.layout, name)
+
+    def site(self, name: str) -> HostedSite:
+        """Return a hosted site. Raises `NotFound`."""
+        try:
+            return self.sites[name]
+        except KeyError:
+            raise NotFound(f"This node hosts no site '{name}'.") from None
+
+    async def install(
+        self, name: str, runtime_id: str, *, policy: str, progress: Callable[[str, float], None]
+    ) -> dict[str, object]:
+        """Install a Python into a site (see `runtime_install`)."""
+        return await install_runtime(
+            self.site(name), self.gallery, self.layout, runtime_id, policy=policy, progress=progress
+        )
+
+    async def uninstall(self, name: str, folder: str) -> None:
+        """Remove a Python from a site."""
+        await remove_runtime(self.site(name), folder)
+
+    def _bring(self, name: str, desired: DesiredSite) -> None:
+        site = self.sites.get(name)
+        if site is None:
+            site = HostedSite(self._node, desired, changed=lambda: self._mark(name))
+            self.sites[name] = site
+            self._mark(name)
+            site.start()
+        elif site.desired != desired:
+            self._mark(name)
+            site.update(desired)
+
+    def _mark(self, name: str) -> None:
+        self._dirty.add(name)
+        self._dirty_event.set()
+
+    async def _refresh_forever(self) -> None:
+        """Give nginx the sites that changed, one reload for a burst."""
+        while True:
+            await self._dirty_event.wait()
+            await asyncio.sleep(_BURST_SECONDS)
+            async with self._apply_lock:
+                await self._refresh()
+
+    async def _refresh(self) -> None:
+        self._dirty_event.clear()
+        dirty, self._dirty = self._dirty, set()
+        if not dirty:
+            return
+        texts = {name: self.sites[name].nginx_text() if name in self.sites else None for name in dirty}
+        try:
+            problems = await self._nginx.apply(texts)
+        except HomeportError as error:
+            _log.error("nginx.not-reloaded", reason=str(error))
+            problems = dict.fromkeys(dirty, str(error))
+        for name in dirty:
+            self._problems.pop(name, None)
+            site = self.sites.get(name)
+            if site is not None:
+                site.reason = problems.get(name, "")
+                site.retire_pools()
+        self._problems |= problems
+
+    async def _take_up(self) -> None:
+        self._nginx.write_main()
+        for stale in (self.layout.nginx / "sites").glob("*.conf"):
+            self._dirty.add(stale.stem)
+        state = read_state(self._desired_file)
+        sites = []
+        if isinstance(state, dict):
+            self.revision = int(state.get("revision", 0))
+            for value in state.get("sites", ()):
+                try:
+                    sites.append(desired_site_from_json(value))
+                except HomeportError as error:
+                    _log.error("site.not-remembered", reason=str(error))
+        await self.apply(self.revision, sites)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            pools = [pool for site in self.sites.values() for pool in site.pools if pool.awake]
+            waiting = _readable(pool.listening_fd for pool in pools)
+            for pool in pools:
+                pool.tick(queued=pool.listening_fd in waiting)
+            busy = any(pool.busy for pool in pools)
+            await asyncio.sleep(_BUSY_TICK_SECONDS if busy else _QUIET_TICK_SECONDS)
+
+    def _main_text(self, sites: Path) -> str:
+        return render_main(
+            MainConfig(
+                sites_folder=str(sites),
+                run_folder=str(self.layout.nginx),
+                log_file=str(self.layout.logs / "nginx.log"),
+                user=_WEB_USER if os.geteuid() == 0 else None,
+                addresses=self.options.addresses,
+                http_port=self.options.http_port,
+                https_port=self.options.https_port,
+                domain=self.options.domain,
+            )
+        )
+
+
+def web_group() -> int | None:
+    """Return the group of the nginx workers; None when we are not root and all run as one user."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(_WEB_USER).pw_gid
+    except KeyError:
+        return grp.getgrnam("nogroup").gr_gid
+
+
+async def _guarded(work: Coroutine[object, object, None]) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 — the boundary of one piece of one site's work: a bad site hurts no other
+        _log.exception("work.failed")
+
+
+def _readable(descriptors: Iterable[int]) -> set[int]:
+    poll = select.poll()
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(0)}

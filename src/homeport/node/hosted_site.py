@@ -1,0 +1,472 @@
+"""One site on this node: its folders, plan, pools, SCM app and network, brought in line with what is desired."""
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import regex
+import structlog
+
+import homeport
+from homeport.model.errors import HomeportError, NotFound
+from homeport.model.finding import Finding
+from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
+from homeport.node.certificates import LocalAuthority
+from homeport.node.cgroups import Cgroups
+from homeport.node.layout import NodeLayout
+from homeport.node.listening import ListeningSocket
+from homeport.node.log_files import LogFile, OutputPipe
+from homeport.node.network import SiteNetwork
+from homeport.node.nginx.server import SiteServer, render_site
+from homeport.node.options import PlatformOptions
+from homeport.node.pools.decisions import PoolLimits
+from homeport.node.pools.pool import Pool, Spawn, WorkerStart
+from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
+from homeport.node.processes import Process
+from homeport.node.sandbox import Mount, Sandbox
+from homeport.node.sandboxed import memory_file, start_sandboxed
+from homeport.node.site_environment import site_environment
+from homeport.node.site_home import prepare_site_home
+from homeport.node.tenant_files import TenantTree
+from homeport.node.watcher import ContentWatcher
+from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
+
+_log = structlog.get_logger(__name__)
+_WEB_CONFIG_BYTES = 1024 * 1024
+_SCM_POOL = "scm"
+_SCM_IDLE_SECONDS = 1200
+_CLOSE_SECONDS = 3.0
+_REGEX_SECONDS = 0.05
+_POSTPONE_SECONDS = 0.2
+_DEPLOYMENT_LOCK = "deployments.lock"
+_MOST_INSTANCES = 120
+_NEVER = 10.0**9
+PLATFORM_TOOLS = "/opt/homeport/bin"
+_EMPTY_PLAN = HostingPlan(rules=(), pools=(), findings=())
+_SCM_LIMITS = PoolLimits(
+    max_instances=1,
+    idle_timeout_seconds=_NEVER,
+    activity_timeout_seconds=_NEVER,
+    request_timeout_seconds=_NEVER,
+    startup_seconds=60,
+    stop_seconds=10,
+    processors=1,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What every site of the node shares."""
+
+    layout: NodeLayout
+    options: PlatformOptions
+    cgroups: Cgroups
+    seccomp: bytes
+    authority: LocalAuthority
+    watcher: ContentWatcher
+    spawn: Spawn
+    instance: str
+    web_group: int | None
+
+
+class HostedSite:
+    """A site that this node hosts.
+
+    `changed` is called when the site's nginx text may differ; the agent then collects `nginx_text`.
+    """
+
+    def __init__(self, node: Node, desired: DesiredSite, *, changed: Callable[[], None]) -> None:
+        self._node = node
+        self.desired = desired
+        self._changed = changed
+        self._tree = TenantTree(node.layout.home(desired.name))
+        self._content = TenantTree(node.layout.home(desired.name) / "site/wwwroot")
+        self._network = SiteNetwork(node.layout.namespaces / desired.name)
+        self._processes = 0
+        self._pools: dict[str, Pool] = {}
+        self._scm: Pool | None = None
+        self._postponed: set[str] = set()
+        self._postponement: asyncio.TimerHandle | None = None
+        self.plan = _EMPTY_PLAN
+        self.reason = ""
+
+    @property
+    def pools(self) -> list[Pool]:
+        """Every pool, the SCM app's included."""
+        return [*self._pools.values(), *([self._scm] if self._scm else [])]
+
+    def start(self) -> None:
+        """Make the folders, begin to watch the content, bring the plan into force."""
+        prepare_site_home(self._node.layout, self.desired, web_group=self._node.web_group)
+        self._node.watcher.watch(self.desired.name, self._content, self._content_changed)
+        self._open_scm()
+        self.replan("the site was started")
+
+    def update(self, desired: DesiredSite) -> None:
+        """Take a new desired state over; processes are replaced when what they are started with differs."""
+        before, self.desired = self.desired, desired
+        prepare_site_home(self._node.layout, desired, web_group=self._node.web_group)
+        if before.limits != desired.limits:
+            self._node.cgroups.create(desired.name, desired.limits)
+        inputs = (before.app_settings, before.runtimes, before.hostnames)
+        self.replan("the site's settings changed")
+        if inputs != (desired.app_settings, desired.runtimes, desired.hostnames):
+            self.recycle("the site's settings changed")
+
+    def recycle(self, reason: str) -> None:
+        """Replace every process of the site without losing a request."""
+        for pool in self.pools:
+            pool.recycle(reason)
+
+    def replan(self, reason: str) -> None:
+        """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know."""
+        plan = compile_plan(self._configuration(), self._facts())
+        if plan == self.plan:
+            return
+        before, self.plan = self.plan, plan
+        wanted = {pool.id: pool for pool in plan.pools} if self._runs else {}
+        known = {pool.id: pool for pool in before.pools}
+        for pool_id, pool in wanted.items():
+            if pool_id not in self._pools:
+                self._pools[pool_id] = self._make_pool(pool)
+            elif pool != known.get(pool_id):
+                self._pools[pool_id].recycle(reason, limits=pool_limits(pool))
+        self._changed()
+
+    def retire_pools(self) -> None:
+        """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""
+        wanted = {pool.id for pool in self.plan.pools} if self._runs else set()
+        for pool_id in self._pools.keys() - wanted:
+            pool = self._pools.pop(pool_id)
+            self._node.spawn(pool.close(seconds=_CLOSE_SECONDS, reason="it is no longer configured"))
+
+    async def close(self) -> None:
+        """End every process of the site and let go of everything but its files."""
+        if self._postponement is not None:
+            self._postponement.cancel()
+        self._node.watcher.unwatch(self.desired.name)
+        await asyncio.gather(
+            *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools)
+        )
+        self._pools, self._scm = {}, None
+        await self._network.down()
+        self._node.cgroups.remove(self.desired.name)
+
+    def nginx_text(self) -> str:
+        """Return the site's part of the nginx configuration."""
+        node, site = self._node, self.desired
+        chain, key = node.authority.issue(site.name, (*site.hostnames, *site.scm_hostnames))
+        return render_site(
+            SiteServer(
+                name=site.name,
+                hostnames=site.hostnames,
+                scm_hostnames=site.scm_hostnames,
+                running=self._runs,
+                plan=self.plan,
+                sockets={pool.id: str(self._socket_path(pool.id)) for pool in self.plan.pools},
+                scm_socket=str(self._socket_path(_SCM_POOL)),
+                auth_socket=str(node.layout.auth_socket),
+                content_root=str(node.layout.content / site.name / "home/site/wwwroot"),
+                addresses=node.options.addresses,
+                http_port=node.options.http_port,
+                https_port=node.options.https_port,
+                certificate=str(chain),
+                certificate_key=str(key),
+                request_body_bytes=site.limits.request_body_bytes,
+            )
+        )
+
+    def observed(self) -> dict[str, object]:
+        """Return what an owner may know of the site's state here, as JSON values."""
+        statuses = [pool.status() for pool in self.pools]
+        return {
+            "ready": not any(status.state in ("broken", "failed") for status in statuses),
+            "problem": self.reason,
+            "processes": [
+                {
+                    "pid": pid,
+                    "state": state,
+                    "kind": "scm" if status.id == _SCM_POOL else "worker",
+                    "pool": status.id,
+                }
+                for status in statuses
+                for pid, state in status.processes
+            ],
+            "pools": [
+                {"id": status.id, "state": status.state, "reason": status.reason, "requests": status.requests}
+                for status in statuses
+                if status.id != _SCM_POOL
+            ],
+            "findings": [_finding_to_json(finding) for finding in self.plan.findings],
+        }
+
+    async def run_in_sandbox(
+        self, program: Sequence[str], *, mounts: Sequence[Mount], output: int, environment: Mapping[str, str]
+    ) -> Process:
+        """Run a program of the platform as the site's user, without a pool (installing a runtime, say)."""
+        return await self._launch(
+            tuple(program),
+            environment=environment,
+            mounts=tuple(mounts),
+            stdin=None,
+            output=output,
+            inherited=(),
+        )
+
+    @property
+    def _runs(self) -> bool:
+        return self.desired.state is SiteState.RUNNING
+
+    def _configuration(self) -> ConfigurationTree:
+        files = {}
+        for folder in self._node.watcher.folders(self.desired.name):
+            for name in self._content.names(folder) or ():
+                if name.lower() == "web.config":
+                    with contextlib.suppress(HomeportError, OSError):
+                        files[folder] = self._content.read(f"{folder}/{name}", limit=_WEB_CONFIG_BYTES)
+        return ConfigurationTree(files=files)
+
+    def _facts(self) -> SiteFacts:
+        return SiteFacts(
+            site=self.desired.name,
+            runtimes=self.desired.runtimes,
+            app_settings=self.desired.app_settings,
+            list_folder=self._list_folder,
+        )
+
+    def _list_folder(self, path: str) -> list[str] | None:
+        """List a folder as the sandbox names it; only /home is looked into."""
+        if path == "/":
+            return ["home"]
+        return self._tree.names(path.removeprefix("/home")) if path.split("/")[1] == "home" else None
+
+    def _content_changed(self, paths: frozenset[str]) -> None:
+        if self._deploying():
+            self._postpone(paths)
+            return
+        paths |= self._postponed
+        self._postponed = set()
+        if any(path.rpartition("/")[2].lower() == "web.config" for path in paths):
+            self.replan("web.config changed")
+        for pool in self.plan.pools:
+            changed = next((path for path in sorted(paths) if _restarts(pool, path)), None)
+            if changed is not None and pool.id in self._pools:
+                self._pools[pool.id].recycle(f"{changed} changed")
+
+    def _postpone(self, paths: frozenset[str]) -> None:
+        """Wait for the end of a deployment: workers started from half-copied files would fail."""
+        self._postponed |= paths
+        if self._postponement is not None:
+            self._postponement.cancel()
+        loop = asyncio.get_running_loop()
+        self._postponement = loop.call_later(_POSTPONE_SECONDS, self._content_changed, frozenset[str]())
+
+    def _deploying(self) -> bool:
+        try:
+            with self._tree.folder("site/locks") as folder:
+                lock = os.open(_DEPLOYMENT_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except (HomeportError, OSError):
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def _socket_path(self, pool_id: str) -> Path:
+        return self._node.layout.sockets / f"{self.desired.name}.{pool_id}.sock"
+
+    def _make_pool(self, plan: FastCgiPool) -> Pool:
+        limits = pool_limits(plan)
+        pool = Pool(
+            plan.id,
+            listening=ListeningSocket(
+                self._socket_path(plan.id), backlog=plan.queue_length, group=self._node.web_group
+            ),
+            limits=limits,
+            rapid_fails=plan.rapid_fails_per_minute,
+            reports_state=plan.kind is PoolKind.WSGI,
+            start_worker=lambda start: self._start_worker(plan.id, start),
+            output=self._output(f"LogFiles/Application/{plan.id}.log"),
+            spawn=self._node.spawn,
+        )
+        pool.open()
+        return pool
+
+    def _open_scm(self) -> None:
+        self._scm = Pool(
+            _SCM_POOL,
+            listening=ListeningSocket(self._socket_path(_SCM_POOL), backlog=256, group=self._node.web_group),
+            limits=_SCM_LIMITS,
+            rapid_fails=10,
+            reports_state=False,
+            start_worker=self._start_scm,
+            output=self._output("LogFiles/kudu/scm.log"),
+            spawn=self._node.spawn,
+        )
+        self._scm.open()
+
+    def _output(self, path: str) -> OutputPipe:
+        owner = self.desired.uid if os.geteuid() == 0 else None
+        return OutputPipe(LogFile(self._tree, path, owner=owner))
+
+    async def _start_worker(self, pool_id: str, start: WorkerStart) -> Process:
+        plan = next((pool for pool in self.plan.pools if pool.id == pool_id), None)
+        if plan is None:
+            raise NotFound(f"Pool '{pool_id}' is no longer configured.")
+        runtime = self._runtime(plan)
+        environment = site_environment(
+            self.desired, instance=self._node.instance, runtime=runtime.folder if runtime else None, scm=False
+        ) | dict(plan.environment_variables)
+        if start.scoreboard_fd is None or runtime is None:
+            return await self._launch(
+                plan.program,
+                environment=environment,
+                mounts=self._runtime_mounts(),
+                stdin=start.listening_fd,
+                output=start.output_fd,
+                inherited=(),
+            )
+        config = worker_config(self.desired, plan, instance=self._node.instance, replacing=start.replacing)
+        library = self._node.layout.runtimes / runtime.build / "worker"
+        with memory_file(config) as config_fd:
+            private = {
+                "HOMEPORT_WORKER_CONFIG": str(config_fd),
+                "HOMEPORT_SCOREBOARD": f"{start.scoreboard_fd}:{start.slot}",
+            }
+            return await self._launch(
+                worker_program(runtime),
+                environment=environment | private,
+                mounts=(*self._runtime_mounts(), Mount(source=library, target=LIBRARY)),
+                stdin=start.listening_fd,
+                output=start.output_fd,
+                inherited=(config_fd, start.scoreboard_fd),
+            )
+
+    async def _start_scm(self, start: WorkerStart) -> Process:
+        environment = site_environment(self.desired, instance=self._node.instance, runtime=None, scm=True)
+        environment |= {"HOMEPORT_SCM_IDLE_SECONDS": str(_SCM_IDLE_SECONDS), "PYTHONUNBUFFERED": "1"}
+        environment["PATH"] = f"{PLATFORM_TOOLS}:{environment['PATH']}"
+        return await self._launch(
+            (sys.executable, "-m", "homeport.scm"),
+            environment=environment,
+            mounts=(*self._runtime_mounts(), *platform_mounts()),
+            stdin=start.listening_fd,
+            output=start.output_fd,
+            inherited=(),
+            local="local/ScmTemp",
+        )
+
+    async def _launch(
+        self,
+        program: tuple[str, ...],
+        *,
+        environment: Mapping[str, str],
+        mounts: tuple[Mount, ...],
+        stdin: int | None,
+        output: int,
+        inherited: tuple[int, ...],
+        local: str = "local",
+    ) -> Process:
+        root = os.geteuid() == 0
+        self._processes += (
+            1  # before the first await: the network must not go down under a process being started
+        )
+        try:
+            if root:
+                await self._network.up()
+            folder = self._node.layout.site(self.desired.name)
+            process = start_sandboxed(
+                Sandbox(
+                    hostname=self.desired.name,
+                    uid=self.desired.uid if root else None,
+                    home=folder / "home",
+                    local=folder / local,
+                    etc=folder / "etc",
+                    mounts=mounts,
+                    cgroup_procs=self._node.cgroups.create(self.desired.name, self.desired.limits),
+                    network=self._network.mount_point if root else None,
+                ),
+                program,
+                environment=environment,
+                seccomp=self._node.seccomp,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                output=output,
+                inherited=inherited,
+            )
+        except BaseException:
+            self._process_ended(-1)
+            raise
+        process.when_exited(self._process_ended)
+        return process
+
+    def _process_ended(self, _code: int) -> None:
+        self._processes -= 1
+        if self._processes == 0:
+            self._node.spawn(self._rest())
+
+    async def _rest(self) -> None:
+        """A site without a process keeps none of ours either."""
+        if self._processes == 0:
+            await self._network.down()
+
+    def _runtime(self, plan: FastCgiPool) -> InstalledRuntime | None:
+        return next(
+            (runtime for runtime in self.desired.runtimes if runtime.folder == plan.runtime_folder), None
+        )
+
+    def _runtime_mounts(self) -> tuple[Mount, ...]:
+        bases = sorted({runtime.base for runtime in self.desired.runtimes} - {"/usr", "/"})
+        return tuple(Mount(source=Path(base), target=base) for base in bases)
+
+
+def pool_limits(plan: FastCgiPool) -> PoolLimits:
+    """Turn a pool's settings into the limits that its decisions go by; 0 instances means as many as make sense here."""
+    processors = os.cpu_count() or 1
+    return PoolLimits(
+        max_instances=min(plan.max_instances or max(4, 4 * processors), _MOST_INSTANCES),
+        idle_timeout_seconds=plan.idle_timeout_seconds,
+        activity_timeout_seconds=plan.activity_timeout_seconds,
+        request_timeout_seconds=plan.request_timeout_seconds,
+        startup_seconds=plan.request_timeout_seconds,
+        stop_seconds=max(plan.request_timeout_seconds, plan.signal_before_terminate_seconds),
+        processors=processors,
+    )
+
+
+def platform_mounts() -> tuple[Mount, ...]:
+    """Return what a process that runs the platform's own code needs to see: its Python, its packages, uv."""
+    source = Path(homeport.__file__).parent
+    folders = {Path(sys.prefix), Path(sys.base_prefix), source.parent} - {Path("/usr")}
+    uv = Path(sys.prefix) / "bin/uv"
+    tools = (Mount(source=uv, target=f"{PLATFORM_TOOLS}/uv"),) if uv.exists() else ()
+    return (*(Mount(source=folder, target=str(folder)) for folder in sorted(folders)), *tools)
+
+
+def _restarts(pool: FastCgiPool, path: str) -> bool:
+    """Match the pool's WSGI_RESTART_FILE_REGEX as authored for Windows, then with slashes (IIS reference §10.4, 10).
+
+    The pattern is the tenant's: it gets a bounded time, and one that takes longer or is none matches nothing.
+    """
+    if not pool.restart_regex:
+        return False
+    try:
+        return any(
+            regex.match(pool.restart_regex, candidate, timeout=_REGEX_SECONDS) is not None
+            for candidate in (path.replace("/", "\\"), path)
+        )
+    except (regex.error, TimeoutError):
+        return False
+
+
+def _finding_to_json(finding: Finding) -> dict[str, object]:
+    return dataclasses.asdict(finding)

@@ -1,0 +1,59 @@
+"""What a site's processes find in their environment (IIS reference §10.2, Kudu reference §13)."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from homeport.model.site import DesiredSite
+
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def instance_id() -> str:
+    """Return the machine's id as App Service shows it: 64 hexadecimal digits, the same at every start."""
+    try:
+        machine = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        machine = os.uname().nodename.encode()
+    return hashlib.sha256(b"homeport" + machine).hexdigest()
+
+
+def site_environment(site: DesiredSite, *, instance: str, runtime: str | None, scm: bool) -> dict[str, str]:
+    """Return the environment of one process.
+
+    `runtime` is the folder below /home of the Python it runs on. Each app setting appears as NAME and as
+    APPSETTING_NAME; those that begin with MAINSITE_ or SCMSITE_ go to one of the two only.
+    """
+    environment = {
+        "HOME": "/home",
+        "HOME_EXPANDED": "/home",
+        "LOCAL_EXPANDED": "/local",
+        "TEMP": "/tmp",
+        "TMP": "/tmp",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "PATH": f"/home/{runtime}/bin:{_SYSTEM_PATH}" if runtime else _SYSTEM_PATH,
+        "COMPUTERNAME": "homeport",
+        "NUMBER_OF_PROCESSORS": str(os.cpu_count() or 1),
+        "REGION_NAME": "local",
+        "WEBSITE_SITE_NAME": site.name,
+        "WEBSITE_HOSTNAME": site.hostnames[0],
+        "WEBSITE_INSTANCE_ID": instance,
+        "WEBSITE_SKU": "Standard",
+        "WEBSITE_COMPUTE_MODE": "Dedicated",
+        "WEBSITE_IIS_SITE_NAME": f"~1{site.name}" if scm else site.name,
+        "APP_POOL_ID": f"~1{site.name}" if scm else site.name,
+        "SITE_BITNESS": "AMD64",
+    }
+    if Path(_CERTIFICATES).exists():
+        # Not the bundle that pip and requests carry: a company's own authority is trusted by the system's.
+        environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"), _CERTIFICATES)
+    return environment | _settings(site.app_settings, scm=scm)
+
+
+def _settings(settings: Mapping[str, str], *, scm: bool) -> dict[str, str]:
+    foreign = "MAINSITE_" if scm else "SCMSITE_"
+    mine = {name: value for name, value in settings.items() if not name.startswith(foreign)}
+    return mine | {f"APPSETTING_{name}": value for name, value in mine.items()}

@@ -1,0 +1,95 @@
+"""Changes of content reach the site they belong to, in bursts."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from homeport.node.tenant_files import TenantTree
+from homeport.node.watcher import ContentWatcher
+
+
+def observe(folder: Path, act: Callable[[], None], until: str) -> set[str]:
+    """Watch `folder`, do `act`, and return the paths told until `until` is among them."""
+
+    async def main() -> set[str]:
+        told: set[str] = set()
+        seen = asyncio.Event()
+
+        def notify(paths: frozenset[str]) -> None:
+            told.update(paths)
+            if until in told:
+                seen.set()
+
+        watcher = ContentWatcher()
+        watcher.watch("hello", TenantTree(folder), notify)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watcher.run())
+            act()
+            await seen.wait()
+            running.cancel()
+        watcher.unwatch("hello")
+        return told
+
+    return asyncio.run(main())
+
+
+def test_a_written_file_is_told(tmp_path: Path) -> None:
+    assert observe(tmp_path, lambda: _write(tmp_path / "app.py"), "app.py") == {"app.py"}
+
+
+def test_a_touched_file_is_told(tmp_path: Path) -> None:
+    _write(tmp_path / "web.config")
+
+    assert observe(tmp_path, (tmp_path / "web.config").touch, "web.config") == {"web.config"}
+
+
+def test_a_file_renamed_into_place_is_told(tmp_path: Path) -> None:
+    _write(tmp_path / "new")
+
+    assert "app.py" in observe(tmp_path, lambda: _rename(tmp_path / "new", tmp_path / "app.py"), "app.py")
+
+
+def test_a_file_in_a_folder_made_later_is_told(tmp_path: Path) -> None:
+    def act() -> None:
+        (tmp_path / "static/deep").mkdir(parents=True)
+        _write(tmp_path / "static/deep/web.config")
+
+    assert "static/deep/web.config" in observe(tmp_path, act, "static/deep/web.config")
+
+
+def test_a_removed_file_is_told(tmp_path: Path) -> None:
+    _write(tmp_path / "web.config")
+
+    assert observe(tmp_path, (tmp_path / "web.config").unlink, "web.config") == {"web.config"}
+
+
+def test_compiled_files_and_repositories_are_not_watched(tmp_path: Path) -> None:
+    for name in ("__pycache__", ".git"):
+        (tmp_path / name).mkdir()
+
+    def act() -> None:
+        _write(tmp_path / "__pycache__/app.pyc")
+        _write(tmp_path / ".git/index")
+        _write(tmp_path / "app.py")
+
+    assert observe(tmp_path, act, "app.py") == {"app.py"}
+
+
+def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/link").symlink_to(tmp_path / "outside")
+
+    def act() -> None:
+        _write(tmp_path / "outside/secret.py")
+        _write(tmp_path / "home/app.py")
+
+    assert observe(tmp_path / "home", act, "app.py") == {"app.py"}
+
+
+def _write(path: Path) -> None:
+    path.write_text("x")
+
+
+def _rename(old: Path, new: Path) -> None:
+    old.rename(new)
