@@ -3,3 +3,19 @@
 Pure: no I/O, clock, environment, logging or async. May import: `windows`, `model`.
 Tests: `tests/webconfig`.
 """
+
+from homeport.webconfig.plan import (
+    ConfigurationTree,
+    FastCgiPool,
+    HostingPlan,
+    PoolKind,
+    SiteFacts,
+)
+
+__all__ = [
+    "ConfigurationTree",
+    "FastCgiPool",
+    "HostingPlan",
+    "PoolKind",
+    "SiteFacts",
+]

@@ -1,0 +1,161 @@
+"""The HostingPlan: what a site's web.config files come to, in values that the agent compares and compiles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from homeport.model.finding import Finding
+from homeport.model.site import InstalledRuntime
+from homeport.windows.paths import ListFolder
+
+CONTENT_ROOT = "/home/site/wwwroot"
+"""The site's content folder, as its processes see it."""
+
+ANY_VERB = "*"
+
+
+class PoolKind(StrEnum):
+    """Who answers in the processes of a FastCGI pool."""
+
+    WSGI = "wsgi"
+    """Our worker, on the site's Python: the handler names wfastcgi."""
+    PROGRAM = "program"
+    """Any other program that speaks FastCGI on the listening socket given as descriptor 0."""
+
+
+class StderrMode(StrEnum):
+    """`stderrMode` of `<fastCgi><application>` (IIS reference §2.1)."""
+
+    RETURN_STDERR_IN_500 = "ReturnStdErrIn500"
+    RETURN_GENERIC_500 = "ReturnGeneric500"
+    IGNORE_AND_RETURN_200 = "IgnoreAndReturn200"
+    TERMINATE_PROCESS = "TerminateProcess"
+
+
+class ResourceType(StrEnum):
+    """What must be on disk at the URL for a rule to apply (IIS reference §1.6)."""
+
+    FILE = "File"
+    DIRECTORY = "Directory"
+    EITHER = "Either"
+    UNSPECIFIED = "Unspecified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastCgi:
+    """Answered by a FastCGI pool; `handler`, `file` and `line` name the entry that says so."""
+
+    pool: str
+    handler: str = ""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticFiles:
+    """Answered with the file at the URL; `default_documents` are tried in order for a folder."""
+
+    default_documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """OPTIONS answered by the server itself with the verbs it knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Answered with an error; `code` is the finding that explains it to the owner."""
+
+    status: int
+    sub_status: int = 0
+    code: str = ""
+
+
+Action = FastCgi | StaticFiles | AnswerOptions | Refuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One handler in force for one folder.
+
+    `folder` is a URL path with a slash at both ends (`/`, `/static/`), or that of a single file without its
+    slashes told apart: a rule of `/static/` holds for `/static` too. `path` is the handler's pattern (IIS reference
+    §1.5, without case), relative to the folder `base` that it was written for. `verbs` is `("*",)` or exact verbs.
+    """
+
+    folder: str
+    path: str = "*"
+    base: str = "/"
+    verbs: tuple[str, ...] = (ANY_VERB,)
+    resource_type: ResourceType = ResourceType.UNSPECIFIED
+    action: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastCgiPool:
+    """Processes that answer one (fullPath, arguments) pair.
+
+    `id` is short, safe in a file name and derived from the pair alone, so it outlives every other change.
+    `requested` is the program that web.config names, `program` the command line that stands for it in the sandbox
+    (for `PoolKind.WSGI` the interpreter alone: the agent adds its worker). `runtime_folder` is the
+    `InstalledRuntime.folder` it runs on, None for a program that is no Python. `app_settings` are in document order
+    with paths mapped; the last of two equal keys counts. `restart_regex` is matched against changed files below the
+    content folder, written with backslashes; empty: nothing is watched. `max_instances` 0: as many as make sense.
+    """
+
+    id: str
+    kind: PoolKind
+    requested: str
+    program: tuple[str, ...]
+    runtime_folder: str | None = None
+    app_settings: tuple[tuple[str, str], ...] = ()
+    restart_regex: str = ""
+    environment_variables: tuple[tuple[str, str], ...] = ()
+    max_instances: int = 0
+    idle_timeout_seconds: int = 300
+    activity_timeout_seconds: int = 70
+    request_timeout_seconds: int = 90
+    instance_max_requests: int = 200
+    queue_length: int = 1000
+    rapid_fails_per_minute: int = 10
+    signal_before_terminate_seconds: int = 0
+    stderr_mode: StderrMode = StderrMode.RETURN_STDERR_IN_500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostingPlan:
+    """How a site is hosted; equal plans need nothing done.
+
+    To look a request up: refuse it (404) when a segment of its path is in `hidden_segments` or its extension in
+    `denied_extensions` (both lower case, compared without case); else take the rules of the longest folder that
+    holds the path, and of these the first that matches path, verb and resource type; none means 404. `rules` hold
+    deeper folders first, and every folder's list is complete. `findings` are for the site's owner.
+    """
+
+    rules: tuple[Rule, ...]
+    pools: tuple[FastCgiPool, ...]
+    findings: tuple[Finding, ...]
+    hidden_segments: tuple[str, ...] = ()
+    denied_extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationTree:
+    """The web.config files of a site, by the folder that holds them: `""` for the root, `static`, `static/img`."""
+
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFacts:
+    """What compiling needs to know besides the files.
+
+    `app_settings` are the site's own settings, which are environment variables of its processes. `list_folder` names
+    what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact.
+    """
+
+    site: str
+    runtimes: tuple[InstalledRuntime, ...] = ()
+    app_settings: Mapping[str, str] = field(default_factory=dict)
+    list_folder: ListFolder | None = None
