@@ -47,7 +47,9 @@ class Platform:
         assert match
         return int(match[1])
 
-    def homeport(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def homeport(
+        self, *arguments: str, check: bool = True, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """Run the installed command against this platform."""
         done = subprocess.run(
             [str(HOMEPORT), *arguments],
@@ -57,7 +59,9 @@ class Platform:
             timeout=timeout,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"homeport {' '.join(arguments)} → {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(
+                f"homeport {' '.join(arguments)} → {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
     def json(self, *arguments: str) -> Any:
@@ -67,7 +71,10 @@ class Platform:
     def client(self, host: str, **options: Any) -> httpx.Client:
         """Return a client that speaks to this platform under a host name."""
         return httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", headers={"Host": f"{host}:{self.port}"}, timeout=60, **options
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Host": f"{host}:{self.port}"},
+            timeout=60,
+            **options,
         )
 
     def get(self, site: str, path: str = "/", **options: Any) -> httpx.Response:
@@ -113,7 +120,9 @@ def descendants(root: int) -> dict[int, str]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             stat = (folder / "stat").read_text()
-            lines[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            lines[int(folder.name)] = (
+                (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
             parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
         except OSError:
             continue
@@ -145,7 +154,9 @@ def running_platform(data: Path | None = None, *options: str) -> Iterator[Platfo
         reader.start()
         try:
             if not platform.ready.wait(90):
-                logs = "\n".join(f"--- {p.name}\n{p.read_text()[-3000:]}" for p in (data / "logs").glob("*.log"))
+                logs = "\n".join(
+                    f"--- {p.name}\n{p.read_text()[-3000:]}" for p in (data / "logs").glob("*.log")
+                )
                 raise AssertionError(f"not ready: {platform.lines}\n{logs}")
             yield platform
         finally:
