@@ -1,0 +1,128 @@
+"""What nginx hands on to applications and what it drops, in either direction."""
+
+from collections.abc import Mapping
+
+from homeport.node.nginx.writer import Argument, Directive, Text, Variable, directive
+from homeport.webconfig.plan import CONTENT_ROOT
+
+IGNORED_RESPONSE_HEADERS = (
+    "X-Accel-Redirect",
+    "X-Accel-Expires",
+    "X-Accel-Buffering",
+    "X-Accel-Charset",
+    "X-Accel-Limit-Rate",
+)
+"""Orders to nginx: an application gives none. nginx never passes them on to clients either."""
+
+DROPPED_HEADERS = (
+    "Proxy",  # becomes HTTP_PROXY, which HTTP libraries take for their own proxy setting
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-WAWS-Unencoded-URL",
+    "X-ARR-LOG-ID",
+    "X-ARR-SSL",
+    "X-ARR-ClientCert",
+    "X-SITE-DEPLOYMENT-ID",
+    "X-LiveUpgrade",
+    "X-AppService-Proto",
+    "X-Client-IP",
+    "X-Client-Port",
+    "X-Real-IP",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-TlsVersion",
+    "Forwarded",
+    "Front-End-Https",
+    "DISGUISED-HOST",
+    "WAS-DEFAULT-HOSTNAME",
+    "CLIENT-IP",
+    "X-Accel-Redirect",
+    "X-Accel-Internal",
+    "X-Accel-Mapping",
+    "X-MS-CLIENT-PRINCIPAL",
+    "X-MS-CLIENT-PRINCIPAL-ID",
+    "X-MS-CLIENT-PRINCIPAL-IDP",
+    "X-MS-CLIENT-PRINCIPAL-NAME",
+    "X-MS-CLIENT-DISPLAY-NAME",
+    "X-MS-ORIGINAL-URL",
+    "X-MS-SITE-RESTRICTED-TOKEN",
+    "X-MS-COREACCESS-AUTH-TOKEN",
+    *(
+        f"X-MS-TOKEN-{provider}-{part}"
+        for provider in ("AAD", "FACEBOOK", "GOOGLE", "MICROSOFTACCOUNT", "TWITTER")
+        for part in ("ACCESS-TOKEN", "ACCESS-TOKEN-SECRET", "EXPIRES-ON", "ID-TOKEN", "REFRESH-TOKEN")
+    ),
+    "X-Homeport-Site",
+    "X-Homeport-User",
+)
+"""Headers that only a platform may set (IIS reference §2.5, §3.6): applications believe them, so clients' are dropped.
+
+nginx can drop headers by their full names only.
+"""
+
+WORKER_PARAMETERS: Mapping[str, Argument] = {
+    "REQUEST_METHOD": Variable("request_method"),
+    "REQUEST_URI": Variable("request_uri"),
+    "PATH_INFO": Variable("uri"),
+    "QUERY_STRING": Variable("query_string"),
+    "CONTENT_TYPE": Variable("content_type"),
+    "CONTENT_LENGTH": Variable("content_length"),
+    "SERVER_PROTOCOL": Variable("server_protocol"),
+    "REMOTE_ADDR": Variable("remote_addr"),
+    "REMOTE_PORT": Variable("remote_port"),
+    "SERVER_NAME": Variable("host"),
+    "SERVER_PORT": Variable("server_port"),
+    "HTTPS": Variable("https"),
+}
+"""What a request says; the rest of IIS's parameters is constant for a site and known to our worker beforehand."""
+
+
+def iis_parameters(*, site: str) -> Mapping[str, Argument]:
+    """Give the parameters that IIS sends (IIS reference §2.4), for programs that are not our worker."""
+    physical = Text(CONTENT_ROOT, Variable("uri"))
+    return {
+        **WORKER_PARAMETERS,
+        "URL": Variable("uri"),
+        "UNENCODED_URL": Variable("request_uri"),
+        "SERVER_SOFTWARE": "Homeport",
+        "SERVER_PORT_SECURE": Variable("homeport_secure"),
+        "HTTPS": Variable("homeport_https"),
+        "SCRIPT_NAME": Variable("uri"),
+        "SCRIPT_FILENAME": physical,
+        "PATH_TRANSLATED": physical,
+        "REMOTE_USER": "",
+        "REMOTE_HOST": Variable("remote_addr"),
+        "LOGON_USER": "",
+        "LOCAL_ADDR": Variable("server_addr"),
+        "INSTANCE_META_PATH": "/LM/W3SVC/1",
+        "INSTANCE_NAME": site.upper(),
+        "INSTANCE_ID": "1",
+        **dict.fromkeys(
+            ("HTTPS_SERVER_SUBJECT", "HTTPS_SERVER_ISSUER", "HTTPS_SECRETKEYSIZE", "HTTPS_KEYSIZE"), ""
+        ),
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "DOCUMENT_ROOT": CONTENT_ROOT,
+        "CONTENT_LENGTH": Variable("homeport_content_length"),
+        **dict.fromkeys(
+            ("CERT_SUBJECT", "CERT_SERIALNUMBER", "CERT_ISSUER", "CERT_FLAGS", "CERT_COOKIE"), ""
+        ),
+        **dict.fromkeys(("AUTH_USER", "AUTH_PASSWORD", "AUTH_TYPE"), ""),
+        "APPL_PHYSICAL_PATH": f"{CONTENT_ROOT}/",
+        "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
+        "HTTP_X_ORIGINAL_URL": Variable("request_uri"),
+        "HTTP_X_FORWARDED_FOR": Variable("homeport_forwarded_for"),
+        "HTTP_X_FORWARDED_PROTO": Variable("scheme"),
+    }
+
+
+def fastcgi_parameters(parameters: Mapping[str, Argument]) -> list[Directive]:
+    """Write the parameters, and an empty one for each dropped header: nginx then leaves the client's out."""
+    dropped = {f"HTTP_{name.upper().replace('-', '_')}" for name in DROPPED_HEADERS} - parameters.keys()
+    return [
+        *(directive("fastcgi_param", name, value) for name, value in parameters.items()),
+        *(directive("fastcgi_param", name, "", "if_not_empty") for name in sorted(dropped)),
+    ]

@@ -1,0 +1,223 @@
+"""The main nginx configuration: what all sites share, and the answer to hosts that nobody has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from homeport.node.nginx.forwarding import (
+    IGNORED_RESPONSE_HEADERS,
+    WORKER_PARAMETERS,
+    fastcgi_parameters,
+)
+from homeport.node.nginx.pages import (
+    RETRY_AFTER_SECONDS,
+    STATUS_TEXTS,
+    answer,
+    error_pages,
+    page,
+    status_location,
+)
+from homeport.node.nginx.writer import (
+    DOLLAR,
+    Directive,
+    Entry,
+    Node,
+    Plain,
+    Text,
+    Variable,
+    block,
+    directive,
+    render,
+)
+from homeport.webconfig.mime_types import DEFAULT_MIME_TYPES
+
+_SHUTDOWN = "3600s"
+"""How long workers of an older configuration may finish downloads, uploads and WebSockets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainConfig:
+    """What the main file depends on.
+
+    `sites_folder` holds the sites' `*.conf`, `run_folder` the pid file. Bodies of requests and responses that do
+    not fit in memory are spooled in `temporary_folder` (default: `run_folder`), which should be on a disk. All
+    three must exist, and nginx's user must be able to pass through them. `user` runs the worker processes and is
+    None where nginx is not started as root. `addresses` are bound at both ports, IPv6 in brackets; `https_port`
+    None leaves HTTPS out. `domain` is the one that sites are below.
+    """
+
+    sites_folder: str
+    run_folder: str
+    log_file: str
+    http_port: int
+    https_port: int | None = None
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+    user: str | None = None
+    domain: str = "localhost"
+    temporary_folder: str | None = None
+
+
+def render_main(config: MainConfig) -> str:
+    """Render the main configuration file. Raises `Invalid` for a path that nginx configuration cannot hold."""
+    user = [directive("user", config.user), directive("worker_rlimit_nofile", "65536")] if config.user else []
+    return render(
+        [
+            *user,
+            directive("daemon", "off"),
+            directive("pid", f"{config.run_folder}/nginx.pid"),
+            directive("error_log", config.log_file, "warn"),
+            directive("worker_processes", "auto"),
+            directive("worker_shutdown_timeout", _SHUTDOWN),
+            block("events", body=[directive("worker_connections", "8192")]),
+            block("http", body=_http(config)),
+        ]
+    )
+
+
+def _http(config: MainConfig) -> list[Node]:
+    return [
+        block("types", body=[Entry(kind, extensions) for kind, extensions in DEFAULT_MIME_TYPES.items()]),
+        directive("default_type", "application/octet-stream"),
+        *_connections(),
+        *_folders(config),
+        *_fastcgi(),
+        *_proxy(),
+        *_variables(),
+        *_default_servers(config),
+        directive("include", f"{config.sites_folder}/*.conf"),
+    ]
+
+
+def _connections() -> list[Node]:
+    return [
+        directive("access_log", "off"),
+        directive("server_tokens", "off"),
+        directive("sendfile", "on"),
+        directive("tcp_nopush", "on"),
+        directive("keepalive_timeout", "120s"),
+        directive("keepalive_requests", "10000"),
+        directive("reset_timedout_connection", "on"),
+        directive("client_header_buffer_size", "4k"),
+        directive("large_client_header_buffers", "8", "16k"),
+        directive("client_body_buffer_size", "512k"),
+        directive("ignore_invalid_headers", "on"),
+        directive("underscores_in_headers", "off"),
+        # The application sees `//` as the client sent it, as under IIS.
+        directive("merge_slashes", "off"),
+        directive("absolute_redirect", "off"),
+        directive("server_names_hash_max_size", "16384"),
+        directive("server_names_hash_bucket_size", "512"),
+        directive("variables_hash_max_size", "16384"),
+        directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
+        directive("ssl_session_cache", "shared:homeport:4m"),
+        # A streamed chunk leaves at once, however small (decision 5).
+        directive("postpone_output", "0"),
+    ]
+
+
+def _folders(config: MainConfig) -> list[Node]:
+    folder = config.temporary_folder or config.run_folder
+    return [
+        directive(f"{name}_temp_path", f"{folder}/{name}")
+        for name in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
+    ]
+
+
+def _fastcgi() -> list[Node]:
+    return [
+        *fastcgi_parameters(WORKER_PARAMETERS),
+        directive("fastcgi_buffering", "on"),
+        directive("fastcgi_buffer_size", "16k"),
+        directive("fastcgi_buffers", "32", "8k"),
+        directive("fastcgi_next_upstream", "off"),
+        directive("fastcgi_ignore_headers", *IGNORED_RESPONSE_HEADERS),
+    ]
+
+
+def _proxy() -> list[Node]:
+    return [
+        directive("proxy_http_version", "1.1"),
+        directive("proxy_buffer_size", "16k"),
+        directive("proxy_next_upstream", "off"),
+        directive("proxy_ignore_headers", *IGNORED_RESPONSE_HEADERS),
+    ]
+
+
+def _variables() -> list[Node]:
+    """Define what sites' files refer to."""
+    titles = [Entry(status, (title,)) for status, (title, _) in STATUS_TEXTS.items()]
+    texts = [Entry(status, (text,)) for status, (_, text) in STATUS_TEXTS.items()]
+    extensions = "|".join(extension for row in DEFAULT_MIME_TYPES.values() for extension in row)
+    return [
+        block("geo", Variable(DOLLAR), body=[Entry("default", (Plain("$"),))]),
+        _map("http_upgrade", "homeport_connection", [Entry("default", ("upgrade",)), Entry("", ("",))]),
+        _map("status", "homeport_title", [Entry("default", ("Error",)), *titles]),
+        _map("status", "homeport_text", [Entry("default", ("The request was not answered.",)), *texts]),
+        _map("status", "homeport_retry_after", [Entry("503", (str(RETRY_AFTER_SECONDS),))]),
+        _map("status", "homeport_allow", [Entry("405", ("GET, HEAD, OPTIONS",))]),
+        *_iis_variables(),
+        # 1 for a file whose extension has no MIME type; evaluated anew after an internal redirect.
+        _map(
+            "uri",
+            "homeport_untyped",
+            [
+                directive("volatile"),
+                Entry("default", ("1",)),
+                Entry(Plain(rf"~*(?:/|\.(?:{extensions}))\z"), ("",)),
+            ],
+        ),
+    ]
+
+
+def _iis_variables() -> list[Node]:
+    """Define parameter values that IIS writes otherwise than nginx (IIS reference §2.4, §2.5)."""
+    address = Text(Variable("remote_addr"), ":", Variable("remote_port"))
+    given = Text(
+        Variable("http_x_forwarded_for"), ", ", Variable("remote_addr"), ":", Variable("remote_port")
+    )
+    return [
+        _map("https", "homeport_https", [Entry("default", ("off",)), Entry("on", ("on",))]),
+        _map("https", "homeport_secure", [Entry("default", ("0",)), Entry("on", ("1",))]),
+        _map(
+            "content_length",
+            "homeport_content_length",
+            [Entry("default", (Variable("content_length"),)), Entry("", ("0",))],
+        ),
+        _map(
+            "http_x_forwarded_for",
+            "homeport_forwarded_for",
+            [Entry("default", (given,)), Entry("", (address,))],
+        ),
+    ]
+
+
+def _map(source: str, target: str, body: Sequence[Node]) -> Directive:
+    return block("map", Variable(source), Variable(target), body=body)
+
+
+def _default_servers(config: MainConfig) -> list[Node]:
+    """Answer the hosts that no site has.
+
+    Over TLS no certificate fits such a name, so the handshake is refused; a client that names one site to TLS and
+    asks for another host gets the page.
+    """
+    body = [
+        directive("server_name", ""),
+        *error_pages(),
+        block(
+            "location",
+            "/",
+            body=answer("404", page("No site here", "There is no site of this name on this server.")),
+        ),
+        status_location(),
+    ]
+    servers: list[Node] = [block("server", body=[*_listen(config, config.http_port), *body])]
+    if config.https_port is not None:
+        secure = _listen(config, config.https_port, "ssl")
+        servers.append(block("server", body=[*secure, directive("ssl_reject_handshake", "on"), *body]))
+    return servers
+
+
+def _listen(config: MainConfig, port: int, *options: str) -> list[Node]:
+    return [
+        directive("listen", f"{address}:{port}", "default_server", *options) for address in config.addresses
+    ]

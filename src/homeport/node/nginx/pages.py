@@ -1,0 +1,117 @@
+"""The plain pages that nginx answers with by itself: short, self-contained, naming no internals."""
+
+import html
+
+from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive
+
+RETRY_AFTER_SECONDS = 10
+
+NGINX_ERRORS = ("400", "401", "403", "404", "405", "414", "416", "500", "501", "503")
+
+STATUS_TEXTS = {
+    "400": ("Bad request", "The server could not understand this request."),
+    "401": ("Sign-in needed", "Sign in with the site's deployment credentials."),
+    "403": ("Forbidden", "You may not see this address."),
+    "404": ("Not found", "There is nothing at this address, or it may not be served."),
+    "405": ("Method not allowed", "This address does not take requests of this kind."),
+    "414": ("Address too long", "The address of this request is longer than the server accepts."),
+    "416": ("Range not satisfiable", "The part that was asked for is not in the file."),
+    "500": ("Server error", "The site could not answer this request."),
+    "501": ("Not implemented", "The server does not know this kind of request."),
+    "503": ("Service unavailable", "This cannot be answered at the moment. Try again shortly."),
+}
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:36em;margin:12vh auto;padding:0 1em}"
+    "h1{font-size:1.4em}code{background:#f1f1f1;padding:.1em .3em}small{color:#666}"
+    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}code{background:#2a2a2a}small{color:#999}}"
+)
+
+
+def page(title: str, text: str, *, owner: str = "") -> Text:
+    """Make a page of fixed words; `owner` is a line for the site's owner, who alone may learn the reason."""
+    return _document(title, text, owner=owner)
+
+
+def status_page(title: Variable, text: Variable) -> Text:
+    """Make the page whose words depend on the response's status."""
+    return _document(title, text, owner="")
+
+
+def owner_line(site: str, *, code: str = "") -> str:
+    """Tell the owner where the reason is; `code` names the finding that explains it."""
+    reason = f"<code>homeport logs {html.escape(site)}</code> tells the reason."
+    return f"If this is your site: {reason}" + (f" ({html.escape(code)})" if code else "")
+
+
+def _document(title: str | Variable, text: str | Variable, *, owner: str) -> Text:
+    return Text(
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width"><title>',
+        title,
+        f"</title><style>{_STYLE}</style></head><body><h1>",
+        title,
+        "</h1><p>",
+        text,
+        f"</p>{f'<p><small>{owner}</small></p>' if owner else ''}</body></html>",
+    )
+
+
+def answer(status: str, text: Text) -> list[Node]:
+    """Make what a location needs to answer with a page."""
+    return [*_as_html(), directive("return", status, text)]
+
+
+def status_location() -> Node:
+    """Make the location `@homeport_error`, which puts words to an error status that nginx itself decided on."""
+    return block(
+        "location",
+        "@homeport_error",
+        body=[
+            directive("add_header", "Allow", Variable("homeport_allow"), "always"),
+            directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
+            # 200 stands for nothing: error_page keeps the status that led here.
+            *answer("200", status_page(Variable("homeport_title"), Variable("homeport_text"))),
+        ],
+    )
+
+
+def failed_location(site: str) -> Node:
+    """Make the location `@homeport_failed`: 500 after a connection to a process had been made, 503 before.
+
+    After one, the process that had the request died or was ended. Without one, none could be reached: the queue is
+    full, or the agent has closed the socket because the processes keep failing (IIS reference §2.3).
+    """
+    owner = owner_line(site)
+    failed = page("Server error", "The site failed to answer this request.", owner=owner)
+    busy = page(
+        "Service unavailable", "The site cannot answer at the moment. Try again shortly.", owner=owner
+    )
+    return block(
+        "location",
+        "@homeport_failed",
+        body=[
+            directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
+            *_as_html(),
+            If(
+                Variable("upstream_connect_time"),
+                (directive("return", "500", failed),),
+                operator="~",
+                operand=Plain("[0-9]$"),
+            ),
+            directive("return", "503", busy),
+        ],
+    )
+
+
+def error_pages() -> list[Node]:
+    """Send the errors that nginx decides on to `@homeport_error`; an application's own answers are left alone."""
+    return [
+        directive("error_page", *NGINX_ERRORS, "@homeport_error"),
+        directive("error_page", "494", "=400", "@homeport_error"),
+    ]
+
+
+def _as_html() -> list[Node]:
+    # Without the empty table nginx would take the type from the extension in the URL.
+    return [block("types", body=[]), directive("default_type", "text/html"), directive("charset", "utf-8")]

@@ -1,0 +1,240 @@
+"""From a HostingPlan's rules to nginx locations.
+
+Each folder of the plan is a location. nginx cannot go through a list of handlers, but a `map` is an ordered list of
+patterns: it gets verb, kind of resource and path of the request, and gives the named location of the rule that matches.
+Most folders have one rule that matches everything, which then stands in the folder's location itself.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from homeport.node.nginx.pages import answer, owner_line, page
+from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
+from homeport.webconfig.plan import (
+    ANY_VERB,
+    Action,
+    AnswerOptions,
+    FastCgi,
+    HostingPlan,
+    Refuse,
+    ResourceType,
+    Rule,
+    StaticFiles,
+)
+
+_KINDS = {
+    ResourceType.FILE: "F",
+    ResourceType.DIRECTORY: "D",
+    ResourceType.EITHER: "[FD]",
+    ResourceType.UNSPECIFIED: "[FDN]",
+}
+_TARGET = Variable("homeport_target")
+_KIND = Variable("homeport_kind")
+_REFUSED = Variable("homeport_refused")
+_DISPATCH_STATUS = "418"
+"""No file and nothing in nginx answers it, and what applications answer is not looked at."""
+_NOT_FOUND = Refuse(status=404)
+_WORDS = {
+    403: ("Forbidden", "This site does not allow this."),
+    404: ("Not found", "There is nothing at this address, or it may not be served."),
+    500: ("Server error", "This site is not set up to answer this request."),
+}
+
+PassTo = Callable[[FastCgi], Sequence[Node]]
+"""Gives the directives that hand a request to a pool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
+    """The rules of one folder: those that must be told apart, and the one for what is left."""
+
+    path: str
+    rules: tuple[Rule, ...]
+    last: Action
+    variable: Variable
+
+    @property
+    def looks_at_disk(self) -> bool:
+        return any(rule.resource_type is not ResourceType.UNSPECIFIED for rule in self.rules)
+
+
+class RuleCompiler:
+    """Compiles the rules of one site; `pass_to` says how a pool is reached."""
+
+    def __init__(self, site: str, plan: HostingPlan, *, pass_to: PassTo) -> None:
+        self._site = site
+        self._pass_to = pass_to
+        self._hidden = hidden_pattern(plan)
+        self._folders = _folders(site, plan)
+        actions = [rule.action for folder in self._folders for rule in folder.rules]
+        self._names = {action: f"@homeport_rule_{at}" for at, action in enumerate(dict.fromkeys(actions))}
+
+    def maps(self) -> list[Node]:
+        """Give the `map` blocks, which stand outside the server block."""
+        return [self._map(folder) for folder in self._folders if folder.rules]
+
+    def locations(self) -> list[Node]:
+        """Give the hidden location, the folders' locations and the named ones, with what leads from one to another."""
+        nodes: list[Node] = []
+        if self._names:
+            nodes.append(directive("error_page", _DISPATCH_STATUS, "=", _TARGET))
+        if self._hidden:
+            # A regular expression goes before every folder's prefix, but for the exact ones (see `_paths`).
+            nodes.append(
+                block("location", Plain("~*"), Plain(self._hidden), body=[directive("return", "404")])
+            )
+        nodes += [location for folder in self._folders for location in self._locations(folder)]
+        nodes += [block("location", name, body=self._body(action)) for action, name in self._names.items()]
+        return nodes
+
+    def _map(self, folder: _Folder) -> Node:
+        entries = [Entry(Plain(_key(rule)), (self._names[rule.action],)) for rule in folder.rules]
+        source = Text(Variable("request_method"), " ", _KIND, " ", Variable("uri"))
+        return block("map", source, folder.variable, body=[directive("volatile"), *entries])
+
+    def _locations(self, folder: _Folder) -> list[Node]:
+        body = [*self._dispatch(folder), *self._body(folder.last)]
+        return [
+            block("location", *modifier, Plain(path), body=body)
+            for modifier, path in self._paths(folder.path)
+        ]
+
+    def _paths(self, path: str) -> list[tuple[tuple[str, ...], str]]:
+        if path == "/":
+            return [((), path)]
+        alone = path.rstrip("/")
+        if self._hidden and re.search(self._hidden, alone, re.IGNORECASE):
+            return []
+        return [(("=",), alone), ((), path)]
+
+    def _dispatch(self, folder: _Folder) -> list[Node]:
+        if not folder.rules:
+            return []
+        kind: list[Node] = [directive("set", _KIND, "N")]
+        if folder.looks_at_disk:
+            kind += [
+                If(
+                    None, (directive("set", _KIND, "F"),), operator="-f", operand=Variable("request_filename")
+                ),
+                If(
+                    None, (directive("set", _KIND, "D"),), operator="-d", operand=Variable("request_filename")
+                ),
+            ]
+        return [
+            *kind,
+            directive("set", _TARGET, folder.variable),
+            If(_TARGET, (directive("return", _DISPATCH_STATUS),)),
+        ]
+
+    def _body(self, action: Action) -> Sequence[Node]:
+        match action:
+            case FastCgi():
+                return self._pass_to(action)
+            case StaticFiles():
+                return _static(action)
+            case AnswerOptions():
+                verbs = "GET, HEAD, OPTIONS"
+                return [
+                    directive("add_header", "Allow", verbs),
+                    directive("add_header", "Public", verbs),
+                    directive("return", "200", ""),
+                ]
+            case Refuse():
+                return self._refuse(action)
+
+    def _refuse(self, action: Refuse) -> list[Node]:
+        if action.status == 404:
+            return [directive("return", "404")]
+        title, text = _WORDS[action.status]
+        owner = owner_line(self._site, code=action.code)
+        return answer(str(action.status), page(title, text, owner=owner))
+
+
+def hidden_pattern(plan: HostingPlan) -> str:
+    """Give the expression for paths that are never served, empty where there is none."""
+    segments = "|".join(re.escape(segment) for segment in plan.hidden_segments)
+    extensions = "|".join(re.escape(extension.lstrip(".")) for extension in plan.denied_extensions)
+    parts = [rf"[/\\](?:{segments})(?:[/\\]|$)"] if segments else []
+    parts += [rf"\.(?:{extensions})$"] if extensions else []
+    return "|".join(parts)
+
+
+def pattern(rule: Rule) -> str:
+    r"""Give the regular expression (without case, `.` for any character, anchored by the caller) of a rule's path.
+
+    IIS reference §1.5: `*` is every URL; `*.ext` and other names with wildcards hold for the last segment; a plain
+    name is a segment at any depth, what follows it is path info; with a slash the path is relative to the folder.
+    """
+    base = re.escape(rule.base)
+    path = rule.path.lstrip("/")
+    if path == "*":
+        return f"(?:{base}.*|{re.escape(rule.base.rstrip('/'))})"
+    if "/" in path:
+        return base + _glob(path, any_character=".")
+    if path == "*.":
+        return rf"{base}(?:.*/)?[^/.]*"
+    if "*" in path or "?" in path:
+        return f"{base}(?:.*/)?{_glob(path, any_character='[^/]')}"
+    return f"{base}(?:.*/)?{re.escape(path)}(?:/.*)?"
+
+
+def _glob(path: str, *, any_character: str) -> str:
+    signs = {"*": f"{any_character}*", "?": any_character}
+    return "".join(signs.get(character, re.escape(character)) for character in path)
+
+
+def _key(rule: Rule) -> str:
+    verbs = "[^ ]+" if ANY_VERB in rule.verbs else f"(?:{'|'.join(re.escape(verb) for verb in rule.verbs)})"
+    return rf"~\A{verbs} {_KINDS[rule.resource_type]} (?is:{pattern(rule)})\z"
+
+
+def _folders(site: str, plan: HostingPlan) -> list[_Folder]:
+    paths = dict.fromkeys([*(rule.folder for rule in plan.rules), "/"])
+    prefix = f"homeport_{site.replace('-', '_')}"
+    return [
+        _folder(
+            path, [rule for rule in plan.rules if rule.folder == path], variable=Variable(f"{prefix}_{at}")
+        )
+        for at, path in enumerate(paths)
+    ]
+
+
+def _folder(path: str, rules: Sequence[Rule], *, variable: Variable) -> _Folder:
+    """Drop the rules that can never be reached, and find the one for what is left."""
+    reached: list[Rule] = []
+    for rule in rules:
+        if _takes_everything(rule):
+            return _Folder(path=path, rules=tuple(reached), last=rule.action, variable=variable)
+        reached.append(rule)
+    if reached and _takes_everything_there_is(reached[-1]):
+        # Nothing follows: what is not on disk is not found, which is what serving the file comes to.
+        return _Folder(path=path, rules=tuple(reached[:-1]), last=reached[-1].action, variable=variable)
+    return _Folder(path=path, rules=tuple(reached), last=_NOT_FOUND, variable=variable)
+
+
+def _takes_everything(rule: Rule) -> bool:
+    anything = rule.path == "*" and ANY_VERB in rule.verbs and rule.folder.startswith(rule.base)
+    return anything and rule.resource_type is ResourceType.UNSPECIFIED
+
+
+def _takes_everything_there_is(rule: Rule) -> bool:
+    anything = rule.path == "*" and ANY_VERB in rule.verbs and rule.folder.startswith(rule.base)
+    return anything and rule.resource_type is ResourceType.EITHER and isinstance(rule.action, StaticFiles)
+
+
+def _static(action: StaticFiles) -> list[Node]:
+    """Serve files: GET and HEAD only, and only types that are known (405.0 and 404.3, IIS reference §1.12, §5.3)."""
+    documents = [directive("index", *(Text(name) for name in action.default_documents))]
+    return [
+        If(
+            Variable("request_method"),
+            (directive("return", "405"),),
+            operator="!~",
+            operand=Plain("^(?:GET|HEAD)$"),
+        ),
+        directive("set", _REFUSED, Variable("homeport_untyped")),
+        If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=Variable("request_filename")),
+        If(_REFUSED, (directive("return", "404"),)),
+        *(documents if action.default_documents else [directive("index", "homeport-no-default-document/")]),
+    ]
