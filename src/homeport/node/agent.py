@@ -31,6 +31,7 @@ from homeport.node.site_home import remove_site_home
 from homeport.node.state_file import read_state, write_state
 from homeport.node.watcher import ContentWatcher
 from homeport.runtimes.gallery import Gallery
+from homeport.runtimes.seed import refresh_workers
 
 _log = structlog.get_logger(__name__)
 _BUSY_TICK_SECONDS = 0.05
@@ -186,6 +187,7 @@ class Agent:
 
     async def _take_up(self) -> None:
         self._nginx.write_main()
+        await asyncio.to_thread(refresh_workers, self.layout.runtimes, self.gallery)
         for stale in (self.layout.nginx / "sites").glob("*.conf"):
             self._dirty.add(stale.stem)
         state = read_state(self._desired_file)
@@ -213,6 +215,7 @@ class Agent:
             MainConfig(
                 sites_folder=str(sites),
                 run_folder=str(self.layout.nginx),
+                temporary_folder=str(self.layout.spool_view),
                 log_file=str(self.layout.logs / "nginx.log"),
                 user=_WEB_USER if os.geteuid() == 0 else None,
                 addresses=self.options.addresses,

@@ -64,6 +64,16 @@ class NodeLayout:
         return self.run / "content"
 
     @property
+    def spool(self) -> Path:
+        """On disk: bodies of requests and responses that nginx does not keep in memory."""
+        return self.data / "spool"
+
+    @property
+    def spool_view(self) -> Path:
+        """Where nginx sees `spool`."""
+        return self.run / "spool"
+
+    @property
     def namespaces(self) -> Path:
         """One mount point a site, holding its network namespace."""
         return self.run / "net"

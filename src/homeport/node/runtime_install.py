@@ -1,0 +1,98 @@
+"""Installing a Python into a site: prepare it once on the machine, then copy it in the site's own sandbox.
+
+Nothing is written into a tenant's folder by the agent itself: the copying runs as the site's user.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from homeport.model.errors import Unavailable
+from homeport.node.hosted_site import PLATFORM_TOOLS, HostedSite, platform_mounts
+from homeport.node.layout import NodeLayout
+from homeport.node.sandbox import Mount
+from homeport.runtimes.gallery import Gallery, Resolution
+from homeport.runtimes.seed import Seed, prepare_seed
+
+Progress = Callable[[str, float], None]
+_TEMPLATE = "/opt/homeport/template"
+_PREPARED = 0.7
+"""How much of the whole is done when the Python is prepared."""
+
+
+async def install_runtime(
+    site: HostedSite,
+    gallery: Gallery,
+    layout: NodeLayout,
+    runtime_id: str,
+    *,
+    policy: str,
+    progress: Progress,
+) -> dict[str, object]:
+    """Install the Python that serves `runtime_id` into a site and return its record (folder, id, version, …).
+
+    Raises what `Gallery.resolve`, `Gallery.download` and `prepare_seed` raise, and `Unavailable` when the copy fails.
+    """
+    resolution, seed = await asyncio.to_thread(
+        _prepare, gallery, layout.runtimes, runtime_id, policy=policy, progress=progress
+    )
+    progress(f"Installing it as D:\\home\\{resolution.folder}", _PREPARED)
+    await _run_in_site(
+        site,
+        ("install", "--seed", _TEMPLATE, "--target", f"/home/{resolution.folder}")
+        + ("--id", resolution.requested.text, "--version", resolution.entry.version),
+        mounts=(*_base_mount(seed), Mount(source=seed.template.resolve(), target=_TEMPLATE)),
+    )
+    return {
+        "folder": resolution.folder,
+        "id": resolution.requested.text,
+        "version": resolution.entry.version,
+        "build": resolution.entry.build,
+        "base": seed.entry.base,
+        "note": resolution.note,
+    }
+
+
+async def remove_runtime(site: HostedSite, folder: str) -> None:
+    """Remove a Python and everything installed into it from a site. Raises `Unavailable` when that fails."""
+    await _run_in_site(site, ("remove", "--target", f"/home/{folder}"), mounts=())
+
+
+def _prepare(
+    gallery: Gallery, runtimes: Path, runtime_id: str, *, policy: str, progress: Progress
+) -> tuple[Resolution, Seed]:
+    progress(f"Looking for {runtime_id}", 0.0)
+    resolution = gallery.resolve(runtime_id, policy=policy)
+    if resolution.note:
+        progress(resolution.note, 0.05)
+    entry = gallery.download(resolution.entry, progress=lambda text, part: progress(text, 0.05 + part * 0.3))
+    seed = prepare_seed(runtimes, entry, progress=lambda text, part: progress(text, 0.35 + part * 0.35))
+    return resolution, seed
+
+
+def _base_mount(seed: Seed) -> tuple[Mount, ...]:
+    base = Path(seed.entry.base)
+    return () if base == Path("/usr") else (Mount(source=base, target=str(base)),)
+
+
+async def _run_in_site(site: HostedSite, arguments: Sequence[str], *, mounts: Sequence[Mount]) -> None:
+    read_end, write_end = os.pipe()
+    try:
+        process = await site.run_in_sandbox(
+            (sys.executable, "-m", "homeport.runtimes.place", *arguments),
+            mounts=(*platform_mounts(), *mounts),
+            output=write_end,
+            environment={"PATH": f"{PLATFORM_TOOLS}:/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8"},
+        )
+    finally:
+        os.close(write_end)
+    output = await asyncio.to_thread(_read_all, read_end)
+    if await process.wait() != 0:
+        raise Unavailable(f"Python could not be put into the site: {output.decode(errors='replace').strip()}")
+
+
+def _read_all(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
