@@ -145,7 +145,7 @@ class _Parser:
         self._skip(_BLANKS + "\n")
         body = self._sequence(lines=True)
         if not self._take(")"):
-            raise self._error("A ')' is missing.")
+            raise self._error("A ')' is missing.", incomplete=True)
         self._depth -= 1
         return Block(body=body, redirections=self._trailing_redirections())
 
@@ -277,7 +277,7 @@ class _Parser:
             else:
                 depth += (character == "(") - (character == ")")
             self._at += 1
-        raise self._error("A ')' is missing.")
+        raise self._error("A ')' is missing.", incomplete=True)
 
     # Characters
 
@@ -355,11 +355,12 @@ class _Parser:
 
     # Errors
 
-    def _error(self, message: str) -> CommandSyntaxError:
+    def _error(self, message: str, *, incomplete: bool = False) -> CommandSyntaxError:
         """Point at the present place, in its own line where there are several."""
         start = self._line.rfind("\n", 0, self._at) + 1
         line = self._line[start:].split("\n", 1)[0]
-        return CommandSyntaxError(message, line=line, column=min(self._at - start, len(line)) + 1)
+        column = min(self._at - start, len(line)) + 1
+        return CommandSyntaxError(message, line=line, column=column, incomplete=incomplete and self._ended())
 
     def _unexpected(self) -> CommandSyntaxError:
         match = re.compile(r"&&|\|\||[&|<>()]|[^\s&|<>()]+").match(self._line, self._at)

@@ -7,12 +7,16 @@ from homeport.model.errors import Invalid
 
 
 class CommandSyntaxError(Invalid):
-    """A line that cmd.exe would not read; `column` counts from 1 in `line`, which is the line after expansion."""
+    """A line that cmd.exe would not read; `column` counts from 1 in `line`, which is the line after expansion.
+
+    `incomplete` says that further lines could close what is open.
+    """
 
     code = "cmd.syntax"
 
-    def __init__(self, message: str, *, line: str, column: int) -> None:
+    def __init__(self, message: str, *, line: str, column: int, incomplete: bool = False) -> None:
         super().__init__(f"{message}\n{line}\n{' ' * (column - 1)}^")
+        self.incomplete = incomplete
         self.line = line
         self.column = column
 

@@ -1,6 +1,7 @@
 """The name of a command and the rest of its text."""
 
 import re
+from dataclasses import dataclass
 
 BUILT_INS = frozenset(
     {
@@ -35,3 +36,39 @@ def split_command(text: str) -> tuple[str, str]:
 
 def _is_program(word: str) -> bool:
     return word.lower().endswith((".exe", ".com", ".cmd", ".bat", ".py"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operands:
+    """What follows a built-in's name: its switches (`/b`, `/o:n`, in lower case) and its other words, unquoted."""
+
+    switches: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def has(self, *switches: str) -> bool:
+        """Whether any of these switches is there, alone or with a value."""
+        return any(
+            given == switch or given.startswith(f"{switch}:")
+            for given in self.switches
+            for switch in switches
+        )
+
+
+def split_operands(tail: str, *, switches: str, only_blanks: bool = False) -> Operands:
+    """Split the text behind a built-in's name.
+
+    `switches` is a regular expression for one switch without its `/`: what does not match it is a word, since
+    `/home` may be a folder. Switches may be glued (`/s/q`). Double quotes group; a backslash is ordinary. Comma,
+    semicolon and equals sign separate as well, unless `only_blanks` do, as for what is a program in Windows.
+    """
+    known = re.compile(f"(?:/(?:{switches}))+", re.IGNORECASE)
+    plain = r'\s"' if only_blanks else r'\s",;='
+    found: list[str] = []
+    words: list[str] = []
+    for match in re.finditer(rf'(?:"[^"]*"?|[^{plain}])+', tail):
+        bare = match[0].replace('"', "")
+        if known.fullmatch(bare):
+            found += [f"/{switch.lower()}" for switch in bare.split("/") if switch]
+        elif bare:
+            words.append(bare)
+    return Operands(switches=tuple(found), words=tuple(words))
