@@ -1,0 +1,110 @@
+"""Assembles the SCM site: every part with plain constructors, and the table of routes."""
+
+import asyncio
+from dataclasses import dataclass
+
+from homeport.scm.command import CommandEndpoint
+from homeport.scm.deployments.deployer import Deployer
+from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
+from homeport.scm.deployments.lock import DeploymentLock
+from homeport.scm.deployments.store import DeploymentStore
+from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
+from homeport.scm.http.boundary import Activity, Boundary
+from homeport.scm.http.routes import Route, route
+from homeport.scm.logstream import LogStreamEndpoint
+from homeport.scm.options import ScmOptions
+from homeport.scm.settings.endpoint import SettingsEndpoint
+from homeport.scm.settings.stack import SettingsProviders
+from homeport.scm.site_pages import SitePages
+from homeport.scm.vfs.endpoint import VfsEndpoint
+from homeport.scm.vfs.places import Places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The ASGI application and the parts that the process looks after."""
+
+    asgi: Boundary
+    activity: Activity
+    deployer: Deployer
+    zipdeploy: ZipDeployEndpoint
+    store: DeploymentStore
+
+
+def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Application:
+    """Build the site's application; `stopping` ends its endless answers."""
+    activity = Activity()
+    providers = SettingsProviders(options.home, options.environment)
+    lock = DeploymentLock(options.home, instance=options.instance)
+    store = DeploymentStore(options.home, lock=lock)
+    deployer = Deployer(options, providers=providers, store=store)
+    retry = retry_seconds(options.environment.get("SCM_ArmRetryAfterSeconds"))
+    zipdeploy = ZipDeployEndpoint(
+        deployer, lock=lock, options=options, providers=providers, activity=activity, retry_seconds=retry
+    )
+    routes = (
+        *_command_routes(CommandEndpoint(options, providers=providers)),
+        *_vfs_routes(options),
+        route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
+        *_deployment_routes(DeploymentsEndpoint(store, lock=lock, site=options.site, retry_seconds=retry)),
+        *_settings_routes(SettingsEndpoint(providers, lock=lock)),
+        *_page_routes(SitePages(options)),
+        route(
+            "/api/logstream{path*}",
+            LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,
+            verbs="",
+            alias=True,
+        ),
+    )
+    return Application(
+        asgi=Boundary(routes, activity=activity),
+        activity=activity,
+        deployer=deployer,
+        zipdeploy=zipdeploy,
+        store=store,
+    )
+
+
+def _command_routes(command: CommandEndpoint) -> tuple[Route, ...]:
+    return (route("/api/command", command.run, verbs="POST", alias=True),)
+
+
+def _vfs_routes(options: ScmOptions) -> tuple[Route, ...]:
+    special = {"SystemDrive": options.system_drive, "LocalSiteRoot": options.local} if options.site else {}
+    known = {name: path for name, path in special.items() if path.is_dir()}
+    vfs = VfsEndpoint(Places(options.layout, special=known))
+    return (
+        route("/api/vfs{path*}", vfs.read, verbs="GET HEAD", alias=True),
+        route("/api/vfs{path*}", vfs.write, verbs="PUT", alias=True),
+        route("/api/vfs{path*}", vfs.delete, verbs="DELETE", alias=True),
+    )
+
+
+def _deployment_routes(deployments: DeploymentsEndpoint) -> tuple[Route, ...]:
+    return (
+        route("/api/deployments", deployments.list, alias=True),
+        route("/api/deployments/{id}", deployments.read, alias=True),
+        route("/api/deployments/{id}", deployments.remove, verbs="DELETE", alias=True),
+        route("/api/deployments/{id}/log", deployments.log, alias=True),
+        route("/api/deployments/{id}/log/{log_id}", deployments.log_details, alias=True),
+    )
+
+
+def _settings_routes(settings: SettingsEndpoint) -> tuple[Route, ...]:
+    return (
+        route("/api/settings", settings.read_all, alias=True),
+        route("/api/settings", settings.write, verbs="POST", alias=True),
+        route("/api/settings/{key}", settings.read_one, alias=True),
+        route("/api/settings/{key}", settings.delete, verbs="DELETE", alias=True),
+    )
+
+
+def _page_routes(pages: SitePages) -> tuple[Route, ...]:
+    return (
+        route("/", pages.landing),
+        route("/failures/{id}", pages.failure),
+        route("/api/homeport/failures", pages.failures_json),
+        route("/api/homeport/failures/{id}", pages.failure_json),
+        route("/api/environment", pages.environment, alias=True),
+        route("/api/scm/info", pages.repository, alias=True),
+    )

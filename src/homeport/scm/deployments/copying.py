@@ -1,0 +1,135 @@
+"""Carries out a sync: looks at both trees, removes, moves files into their places."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from homeport.scm.deployments.kudusync import Item, Kind, SyncPlan, is_ignored, plan_sync
+
+_SHOWN_LINES = 50
+
+
+def prepare_sync(source: Path, target: Path, *, previous: Collection[str], mirror: bool) -> SyncPlan:
+    """Look at both trees and plan; raises `Conflict` before anything is changed."""
+    files = _walk(source)
+    known = _walk(target) if mirror else _look(target, {*files, *previous})
+    for path in [path for path, item in files.items() if item.kind is Kind.FILE]:
+        if path in known and known[path].kind is Kind.FOLDER:
+            known |= {f"{path}/{below}": item for below, item in _walk(target / path).items()}
+    return plan_sync(
+        files,
+        known,
+        previous=previous,
+        mirror=mirror,
+        differs=lambda path: _digest(source / path) != _digest(target / path),
+    )
+
+
+def run_sync(
+    plan: SyncPlan,
+    source: Path,
+    target: Path,
+    *,
+    say: Callable[[str], None],
+    checkpoint: Callable[[], None] = lambda: None,
+) -> None:
+    """Carry out a plan; `source` is used up, as files are moved. Each file changes at once. Raises `OSError`."""
+    lines = _Lines(say)
+    for path in plan.remove_files:
+        checkpoint()
+        lines.say(f"Deleting file: '{path}'")
+        (target / path).unlink(missing_ok=True)
+    for path in plan.remove_folders:
+        with contextlib.suppress(OSError):  # it holds something that was not ours
+            (target / path).rmdir()
+    for path in plan.make_folders:
+        (target / path).mkdir(parents=True, exist_ok=True)
+    for path in plan.copy:
+        checkpoint()
+        lines.say(f"Copying file: '{path}'")
+        _move(source / path, target / path)
+    lines.end()
+
+
+class _Lines:
+    """Says the first lines and how many there were in all."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._count = 0
+
+    def say(self, line: str) -> None:
+        self._count += 1
+        if self._count <= _SHOWN_LINES:
+            self._say(line)
+        elif self._count == _SHOWN_LINES + 1:
+            self._say("Omitting next output lines...")
+
+    def end(self) -> None:
+        if self._count > _SHOWN_LINES:
+            self._say(f"Processed {self._count} files...")
+        self._say("Finished successfully.")
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        aside = target.parent / f".homeport-sync-{uuid.uuid4().hex}"
+        try:
+            shutil.copy2(source, aside)
+            aside.replace(target)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def _walk(root: Path) -> dict[str, Item]:
+    """Return every path below a folder; links are entries, never followed."""
+    found: dict[str, Item] = {}
+    waiting = [(root, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                if is_ignored(path):
+                    continue
+                found[path] = _item(Path(entry.path), entry.stat(follow_symlinks=False))
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), f"{path}/"))
+    return found
+
+
+def _look(root: Path, paths: Collection[str]) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):
+            place = root / path
+            found[path] = _item(place, place.lstat())
+    return found
+
+
+def _item(path: Path, status: os.stat_result) -> Item:
+    if stat.S_ISDIR(status.st_mode):
+        return Item(kind=Kind.FOLDER)
+    if stat.S_ISLNK(status.st_mode) and path.is_dir():
+        return Item(kind=Kind.FOLDER_LINK)
+    return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns)
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b""

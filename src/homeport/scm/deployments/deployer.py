@@ -1,0 +1,341 @@
+"""A zip deployment from the stored package to the served content (Kudu reference §3.2, §12).
+
+`Deployer.run` is one straight procedure in a thread of its own; the deployment lock is held from before the upload
+to the end, so a record that is incomplete while nobody holds the lock belongs to a process that died.
+"""
+
+import os
+import secrets
+import shutil
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homeport.model.errors import HomeportError
+from homeport.scm.deployments.archive import (
+    BrokenPackage,
+    UnsafePackage,
+    bounds_from,
+    check_members,
+    extract,
+    open_package,
+)
+from homeport.scm.deployments.copying import prepare_sync, run_sync
+from homeport.scm.deployments.dot_deployment import parse_dot_deployment
+from homeport.scm.deployments.fetching import Unreachable, fetch_package
+from homeport.scm.deployments.log import DeploymentLog, Kind
+from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
+from homeport.scm.deployments.record import DeploymentRecord, Status
+from homeport.scm.deployments.scripts import post_deployment_actions, run_script
+from homeport.scm.deployments.store import DeploymentStore, write_manifest
+from homeport.scm.options import ScmOptions
+from homeport.scm.settings.stack import Settings, SettingsProviders
+from homeport.windows.paths import windows_text
+
+_ZIP_DEFAULTS = {"SCM_DO_BUILD_DURING_DEPLOYMENT": "False"}
+_HTTP_SECONDS = 100
+_MOST_DOT_DEPLOYMENT = 64 * 1024
+
+
+class Stopped(Exception):
+    """The SCM site ends; the deployment cannot go on."""
+
+
+class PackageFailed(Exception):
+    """The package could not be fetched or unpacked; the temporary record stays, as failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRequest:
+    """What the caller asked for. `package` is the stored zip's path; `address` is where it is to be fetched from."""
+
+    package: Path
+    address: str | None = None
+    deployer: str = "ZipDeploy"
+    author: str | None = None
+    author_email: str | None = None
+    message: str = "Created via a push deployment"
+    tracking_id: str | None = None
+    clean: bool = False
+    target: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One deployment under way."""
+
+    request: PushRequest
+    record: DeploymentRecord
+    log: DeploymentLog
+    source: Path
+    target: Path
+    settings: Settings
+
+
+class Deployer:
+    """Runs the deployments of one site."""
+
+    def __init__(self, options: ScmOptions, *, providers: SettingsProviders, store: DeploymentStore) -> None:
+        self._options = options
+        self._providers = providers
+        self._store = store
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Let a running deployment fail soon: the process ends."""
+        self._stop.set()
+
+    def new_package(self) -> Path:
+        """Return the path of a new package in a folder of its own."""
+        folder = self._options.staging / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder / "package.zip"
+
+    def discard(self, package: Path) -> None:
+        """Remove a package and whatever was unpacked beside it."""
+        shutil.rmtree(package.parent, ignore_errors=True)
+
+    def clear_staging(self) -> None:
+        """Remove what deployments that died left behind; only for who holds the lock."""
+        shutil.rmtree(self._options.staging, ignore_errors=True)
+
+    def begin(self, request: PushRequest) -> DeploymentRecord:
+        """Store the temporary record that stands for the deployment until its package is unpacked."""
+        now = datetime.now(UTC)
+        record = DeploymentRecord(
+            id=f"temp-{secrets.token_hex(4)}",
+            status=Status.PENDING,
+            status_text="Receiving changes.",
+            received=now,
+            start=now,
+            deployer=request.deployer,
+            author=request.author,
+            author_email=request.author_email,
+            message=request.message,
+            is_temp=True,
+            is_readonly=True,
+        )
+        self._store.write(record)
+        self._store.log(record.id).entry("Fetching changes.")
+        return record
+
+    def run(self, request: PushRequest, temporary: DeploymentRecord) -> None:
+        """Deploy; raises `UnsafePackage` or `PackageFailed`, while a failing build only shows in the record."""
+        try:
+            source = self._unpack(request, temporary)
+            self._deploy(self._register(request, temporary, source))
+        finally:
+            self.discard(request.package)
+
+    def _checkpoint(self) -> None:
+        if self._stop.is_set():
+            raise Stopped("The SCM site was stopped while the deployment ran. Please deploy again.")
+
+    def _unpack(self, request: PushRequest, temporary: DeploymentRecord) -> Path:
+        log = self._store.log(temporary.id)
+        settings = self._providers.current()
+        try:
+            if request.address is not None:
+                seconds = settings.number("SCM_HTTPCLIENT_TIMEOUT", default=_HTTP_SECONDS)
+                fetch_package(
+                    request.address, request.package, timeout_seconds=seconds, checkpoint=self._checkpoint
+                )
+            return self._extract(request.package, log, settings)
+        except (UnsafePackage, BrokenPackage, Unreachable, Stopped, OSError) as error:
+            self.discard(request.package)  # first of all: the disk may be full
+            text = error.message if isinstance(error, UnsafePackage) else _reason(error)
+            log.error(text)
+            self._store.write(temporary.moved(Status.FAILED, text=text, at=datetime.now(UTC)))
+            if isinstance(error, UnsafePackage):
+                raise
+            raise PackageFailed(text) from error
+
+    def _extract(self, package: Path, log: DeploymentLog, settings: Settings) -> Path:
+        size = package.stat().st_size
+        log.entry(
+            "Cleaning up temp folders from previous zip deployments and extracting pushed zip file "
+            f"({size / 1024**2:.2f} MB)."
+        )
+        target = package.with_name("extracted")
+        bounds = bounds_from(settings)
+        keep = not settings.flag("SCM_ZIPDEPLOY_DONOT_PRESERVE_FILETIME", default=False)
+        with open_package(package, bounds) as opened:
+            members = check_members(opened, size=size, bounds=bounds)
+            extract(opened, members, target, keep_times=keep, checkpoint=self._checkpoint)
+        package.unlink()
+        return target
+
+    def _register(self, request: PushRequest, temporary: DeploymentRecord, source: Path) -> _Work:
+        """Make the real record out of the temporary one; at every moment one of them says that work goes on."""
+        identity = request.tracking_id or uuid.uuid4().hex
+        text = f"Building and Deploying '{identity}'."
+        record = replace(temporary, id=identity, is_temp=False, start=datetime.now(UTC), status_text=text)
+        self._store.write(record)
+        log = self._store.log(identity)
+        log.entry("Updating submodules.")
+        self._store.remove(temporary.id)
+        settings = self._providers.current(deployment=_dot_deployment(source), defaults=_ZIP_DEFAULTS)
+        project = settings.get("PROJECT")
+        below = source / project.replace("\\", "/").strip("/") if project else source
+        return _Work(
+            request=request,
+            record=record,
+            log=log,
+            source=below,
+            target=request.target or self._target(settings),
+            settings=settings,
+        )
+
+    def _target(self, settings: Settings) -> Path:
+        below = (settings.get("SCM_TARGET_PATH") or "").replace("\\", "/").strip("/")
+        return self._options.web_root / below
+
+    def _deploy(self, work: _Work) -> None:
+        log, record = work.log, work.record
+        log.entry(f"Preparing deployment for commit id '{record.id[:10]}'.")
+        try:
+            record = self._moved(record, Status.BUILDING, record.status_text)
+            log.entry("Generating deployment script.")
+            log.child("Homeport deploys without a script: it copies and builds by itself.")
+            record = self._moved(record, Status.DEPLOYING, f"Deploying '{record.id}'.")
+            log.entry("Running deployment command...")
+            self._command(work)
+            self._after(work)
+            self._recycle(work)
+        # A process watcher: whatever stops a deployment ends as its record's failure, never as a record in limbo.
+        except Exception as error:  # noqa: BLE001
+            text = error.message if isinstance(error, HomeportError) else _reason(error)
+            self.discard(work.request.package)
+            log.error(text)
+            log.entry("Deployment Failed.", Kind.ERROR)
+            self._moved(record, Status.FAILED, text)
+            return
+        log.entry("Deployment successful.")
+        self._store.activate(record.id)
+        self._moved(record, Status.SUCCESS, "")
+
+    def _moved(self, record: DeploymentRecord, status: Status, text: str) -> DeploymentRecord:
+        moved = record.moved(status, text=text, at=datetime.now(UTC))
+        self._store.write(moved)
+        return moved
+
+    def _command(self, work: _Work) -> None:
+        """Bring the content into its place, then build it where that is asked for."""
+        if not work.source.is_dir() or not work.source.resolve().is_relative_to(
+            self._options.staging.resolve()
+        ):
+            raise BuildFailed(
+                f"PROJECT names '{work.settings.get('PROJECT')}', which is no folder of the package."
+            )
+        if command := work.settings.get("COMMAND"):
+            work.log.child(f"Command: {command}")
+            self._script(work, command)
+            return
+        if arguments := work.settings.get("SCM_SCRIPT_GENERATOR_ARGS"):
+            raise BuildFailed(
+                f"SCM_SCRIPT_GENERATOR_ARGS is '{arguments}', and generated scripts are not supported: remove it."
+            )
+        build = work.settings.flag("SCM_DO_BUILD_DURING_DEPLOYMENT", default=False)
+        work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
+        if work.settings.get("WEBSITE_RUN_FROM_PACKAGE") == "1":
+            work.log.child(
+                "WEBSITE_RUN_FROM_PACKAGE=1 is not honoured: the package is unpacked into wwwroot.",
+                Kind.WARNING,
+            )
+        self._sync(work)
+        if not build:
+            return
+        if is_python_site(work.target):
+            build_python(self._build_run(work), work.target)
+        else:
+            work.log.child("Nothing to build: the package has no requirements.txt.")
+
+    def _sync(self, work: _Work) -> None:
+        log, target = work.log, work.target
+        target.mkdir(parents=True, exist_ok=True)
+        log.child(f"KuduSync to: '{windows_text(str(target), self._options.layout)}'")
+        plan = prepare_sync(
+            work.source, target, previous=self._store.previous_manifest(), mirror=work.request.clean
+        )
+        write_manifest(self._store.folder(work.record.id) / "manifest", plan.manifest)
+        run_sync(plan, work.source, target, say=log.child, checkpoint=self._checkpoint)
+
+    def _after(self, work: _Work) -> None:
+        """Run the post-deployment actions (§12.6); the first that fails ends the deployment."""
+        work.log.entry("Running post deployment command(s)...")
+        named = (work.settings.get("SCM_POST_DEPLOYMENT_ACTIONS_PATH") or "").replace("\\", "/")
+        standard = self._options.home / "site/deployments/tools/PostDeploymentActions"
+        folders = (work.source / named, work.target / named) if named else (standard,)
+        for folder in folders:
+            for action in post_deployment_actions(folder):
+                work.log.entry(action.stem)
+                self._script(work, f'"{action}"')
+
+    def _script(self, work: _Work, line: str) -> None:
+        run_script(
+            line,
+            directory=work.source,
+            environment=self._environment(work),
+            layout=self._options.layout,
+            log=work.log,
+            idle_seconds=self._idle_seconds(work),
+            checkpoint=self._checkpoint,
+        )
+
+    def _build_run(self, work: _Work) -> BuildRun:
+        return BuildRun(
+            options=self._options,
+            environment=self._environment(work),
+            log=work.log,
+            idle_seconds=self._idle_seconds(work),
+            checkpoint=self._checkpoint,
+        )
+
+    def _idle_seconds(self, work: _Work) -> int:
+        return work.settings.number("SCM_COMMAND_IDLE_TIMEOUT", default=60) or 60
+
+    def _environment(self, work: _Work) -> dict[str, str]:
+        """Return what a deployment's programs find in their environment (§12.3)."""
+        environment = {
+            **{name: value for name, value in self._options.environment.items() if not _is_ours(name)},
+            **work.settings.all(),
+            "DEPLOYMENT_SOURCE": str(work.source),
+            "DEPLOYMENT_TARGET": str(work.target),
+            "DEPLOYMENT_TEMP": str(self._options.temporary),
+            "WEBROOT_PATH": str(self._options.web_root),
+            "NEXT_MANIFEST_PATH": str(self._store.folder(work.record.id) / "manifest"),
+            "IN_PLACE_DEPLOYMENT": "0",
+            "IGNORE_MANIFEST": "1" if work.request.clean else "0",
+            "SCM_COMMIT_ID": work.record.id,
+            "SCM_COMMIT_MESSAGE": work.record.message or "",
+        }
+        return {name: value for name, value in environment.items() if "\0" not in value}
+
+    def _recycle(self, work: _Work) -> None:
+        work.log.entry("Triggering recycle (preview mode disabled).")
+        if not work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True):
+            return
+        try:
+            os.utime(self._options.web_root / "web.config")
+        except FileNotFoundError:
+            work.log.child("There is no web.config to touch.")
+
+
+def _dot_deployment(source: Path) -> dict[str, str]:
+    try:
+        with (source / ".deployment").open("rb") as file:
+            return parse_dot_deployment(file.read(_MOST_DOT_DEPLOYMENT))
+    except OSError:
+        return {}
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("HOMEPORT_SCM_")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,139 @@
+"""The deployment lock of a site: `site/locks/deployments.lock` (Kudu reference §0.5).
+
+The lock is a `flock` on the file, so it heals by itself when its holder dies; the file's JSON only tells others
+who holds it since when. The file stays when nobody holds the lock, and is empty then.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from homeport.model.errors import Conflict
+from homeport.scm.dotnet_time import utc_text
+
+_RETRY_SECONDS = 0.1
+_PROBES = 3
+_PROBE_SECONDS = 0.01
+DEPLOYING = "Deploying"
+"""The operation that runs once a package is stored; others are told that a deployment is in progress."""
+
+
+class LockHeld(Conflict):
+    """Somebody else works on the site's content; the message names both operations."""
+
+    code = "DeploymentInProgress"
+
+
+class HeldLock:
+    """The lock while it is held; released by `release` or at the end of a `with`."""
+
+    def __init__(self, descriptor: int, *, instance: str) -> None:
+        self._descriptor: int | None = descriptor
+        self._instance = instance
+
+    def describe(self, operation: str) -> None:
+        """Tell others what is going on from now on."""
+        assert self._descriptor is not None
+        text = {
+            "OperationName": operation,
+            "AcquiredDateTime": utc_text(datetime.now(UTC)),
+            "StackTrace": "",
+            "InstanceId": self._instance,
+        }
+        with contextlib.suppress(OSError):  # a full disk does not stop the work
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(text).encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back; doing it twice is harmless."""
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    def __enter__(self) -> "HeldLock":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class DeploymentLock:
+    """The lock of one site."""
+
+    def __init__(self, home: Path, *, instance: str) -> None:
+        self._path = home / "site/locks/deployments.lock"
+        self._instance = instance
+
+    def acquire(self, operation: str) -> HeldLock:
+        """Take the lock at once; raises `LockHeld`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        for attempt in range(_PROBES):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Somebody who only looks whether the lock is held has it for some microseconds.
+                if attempt + 1 < _PROBES:
+                    time.sleep(_PROBE_SECONDS)
+        else:
+            os.close(descriptor)
+            raise LockHeld(self._refusal(operation))
+        held = HeldLock(descriptor, instance=self._instance)
+        held.describe(operation)
+        return held
+
+    async def wait(self, operation: str, *, seconds: float) -> HeldLock:
+        """Take the lock within `seconds`; raises `LockHeld`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.acquire(operation)
+            except LockHeld:
+                if time.monotonic() + _RETRY_SECONDS > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    def is_held(self) -> bool:
+        """Tell whether anybody, in any process, holds the lock."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _refusal(self, operation: str) -> str:
+        holder = self._holder()
+        pending = holder.get("OperationName") or "another operation"
+        if pending == DEPLOYING:
+            return "There is a deployment currently in progress. Please try again when it completes."
+        since = holder.get("AcquiredDateTime") or "a moment ago"
+        return (
+            f"Cannot perform '{operation}' because '{pending}' has been in progress since {since}. "
+            "Please try again later."
+        )
+
+    def _holder(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._path.read_bytes()[:4096])
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}

@@ -1,0 +1,70 @@
+"""Custom deployment commands and post-deployment actions, in the language of `/api/command`.
+
+Kudu reference §12.2 rule 1, §12.3, §12.6.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from homeport.scm.commands.execution import CommandResult, execute
+from homeport.scm.deployments.log import DeploymentLog, Kind
+from homeport.windows.layout import Layout
+
+_ACTIONS = frozenset({".cmd", ".bat"})
+_LOOK_SECONDS = 0.2
+
+
+class ScriptFailed(Exception):
+    """A script ended with another code than 0."""
+
+
+def run_script(
+    line: str,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    layout: Layout,
+    log: DeploymentLog,
+    idle_seconds: float,
+    checkpoint: Callable[[], None],
+) -> None:
+    """Run one command line with its output in the log; raises `ScriptFailed`, and what `checkpoint` raises."""
+
+    async def run() -> CommandResult:
+        command = asyncio.create_task(
+            execute(
+                line,
+                directory=str(directory),
+                environment=environment,
+                idle_timeout_seconds=idle_seconds,
+                layout=layout,
+            )
+        )
+        try:
+            while not command.done():
+                checkpoint()
+                await asyncio.wait([command], timeout=_LOOK_SECONDS)
+            return command.result()
+        finally:
+            command.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await command
+
+    result = asyncio.run(run())
+    for text in (result.output or "").splitlines():
+        log.child(text)
+    for text in (result.error or "").splitlines():
+        log.child(text, Kind.ERROR if result.exit_code else Kind.WARNING)
+    if result.exit_code:
+        raise ScriptFailed(f"'{line}' ended with exit code {result.exit_code}.")
+
+
+def post_deployment_actions(folder: Path) -> list[Path]:
+    """Return the action scripts of a folder in the order they run in; other files are no actions."""
+    try:
+        names = sorted(folder.iterdir(), key=lambda path: path.name.casefold())
+    except OSError:
+        return []
+    return [path for path in names if path.suffix.lower() in _ACTIONS and path.is_file()]

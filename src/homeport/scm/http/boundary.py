@@ -1,0 +1,91 @@
+"""The request boundary: request ids, refusals, unexpected errors, and the count of requests in hand."""
+
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from homeport.model.errors import HomeportError
+from homeport.scm.http.answers import exception_detail, homeport_error
+from homeport.scm.http.bodies import Refused
+from homeport.scm.http.forgery import refusal
+from homeport.scm.http.routes import Route, find
+
+_ID_LENGTH = 128
+
+
+class Activity:
+    """What keeps the process alive: requests in hand and deployments that run."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._ended = time.monotonic()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count one piece of work while the block runs."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._ended = time.monotonic()
+
+    def idle_seconds(self) -> float:
+        """Return for how long nothing has been going on; 0 while something is."""
+        return 0.0 if self._running else time.monotonic() - self._ended
+
+
+class Boundary:
+    """The ASGI application: one route table between a request and its answer."""
+
+    def __init__(self, routes: Sequence[Route], *, activity: Activity) -> None:
+        self._routes = tuple(routes)
+        self._activity = activity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["type"] == "http"
+        request = Request(scope, receive)
+        identity = _request_id(request)
+
+        async def send_with_id(event: Message) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], (b"x-ms-request-id", identity.encode("latin-1"))]
+            await send(event)
+
+        with self._activity.busy():
+            try:
+                response = await self._answer(request)
+            except ClientDisconnect:
+                return
+            await response(scope, receive, send_with_id)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            if refused := refusal(request):
+                return refused
+            return await find(self._routes, request)(request)
+        except Refused as refused_body:
+            return refused_body.answer
+        except HomeportError as error:
+            return homeport_error(error)
+        except ClientDisconnect:
+            raise
+        # The boundary: whatever a handler did not foresee becomes one 500 and a traceback in the site's log.
+        except Exception as error:  # noqa: BLE001
+            traceback.print_exc(file=sys.stderr)
+            return exception_detail(500, error)
+
+
+def _request_id(request: Request) -> str:
+    for name in ("x-arr-log-id", "x-ms-request-id"):
+        if value := request.headers.get(name):
+            return value[:_ID_LENGTH]
+    return str(uuid.uuid4())

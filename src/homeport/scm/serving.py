@@ -1,0 +1,82 @@
+"""The SCM process: serves its inherited socket, ends itself when idle, and within five seconds when told to."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from homeport.scm.application import Application, build_application
+from homeport.scm.options import ScmOptions
+
+_GRACE_SECONDS = 3
+_LAST_RESORT_SECONDS = 4.5
+_LOOK_SECONDS = 0.25
+
+
+def serve(options: ScmOptions, listening: socket.socket) -> None:
+    """Serve until the process is idle or gets SIGTERM; returns when every answer is out."""
+    asyncio.run(_serve(options, listening))
+
+
+async def _serve(options: ScmOptions, listening: socket.socket) -> None:
+    stopping = asyncio.Event()
+    application = build_application(options, stopping=stopping)
+    await asyncio.to_thread(application.store.tidy)
+    config = uvicorn.Config(
+        application.asgi,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(config, application=application, stopping=stopping)
+    # uvicorn raises a signal again once it is done; here it has served its purpose by then.
+    signal.signal(signal.SIGTERM, _passed)
+    signal.signal(signal.SIGINT, _passed)
+    watching = asyncio.create_task(_leave_when_idle(server, application, idle_seconds=options.idle_seconds))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        application.deployer.stop()
+        await application.zipdeploy.settled()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling the application at once that the process is asked to end."""
+
+    def __init__(self, config: uvicorn.Config, *, application: Application, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._application = application
+        self._stopping = stopping
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end: streams say goodbye, a deployment fails, and a stuck thread does not hold the process."""
+        self._application.deployer.stop()
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        signal.setitimer(signal.ITIMER_REAL, _LAST_RESORT_SECONDS)
+        super().handle_exit(sig, frame)
+
+
+async def _leave_when_idle(server: uvicorn.Server, application: Application, *, idle_seconds: float) -> None:
+    while True:
+        left = idle_seconds - application.activity.idle_seconds()
+        if left <= 0:
+            server.should_exit = True
+            return
+        await asyncio.sleep(min(max(left, _LOOK_SECONDS), idle_seconds))
+
+
+def _passed(_signal: int, _frame: FrameType | None) -> None:
+    """Take a signal without effect."""
