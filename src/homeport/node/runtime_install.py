@@ -4,19 +4,22 @@ Nothing is written into a tenant's folder by the agent itself: the copying runs 
 """
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from homeport.model.errors import Unavailable
-from homeport.node.hosted_site import PLATFORM_TOOLS, HostedSite, platform_mounts
+from homeport.model.errors import Conflict, HomeportError, Unavailable
+from homeport.node.hosted_site import HostedSite, platform_mounts
 from homeport.node.layout import NodeLayout
 from homeport.node.sandbox import Mount
 from homeport.runtimes.gallery import Gallery, Resolution
+from homeport.runtimes.place import Placement, place_program, removal_program
 from homeport.runtimes.seed import Seed, prepare_seed
 
 Progress = Callable[[str, float], None]
+_OUTPUT_BYTES = 1024 * 1024
 _TEMPLATE = "/opt/homeport/template"
 _PREPARED = 0.7
 """How much of the whole is done when the Python is prepared."""
@@ -39,12 +42,18 @@ async def install_runtime(
         _prepare, gallery, layout.runtimes, runtime_id, policy=policy, progress=progress
     )
     progress(f"Installing it as D:\\home\\{resolution.folder}", _PREPARED)
-    await _run_in_site(
-        site,
-        ("install", "--seed", _TEMPLATE, "--target", f"/home/{resolution.folder}")
-        + ("--id", resolution.requested.text, "--version", resolution.entry.version),
-        mounts=(*_base_mount(seed), Mount(source=seed.template.resolve(), target=_TEMPLATE)),
+    entry = resolution.entry
+    placement = Placement(
+        seed=Path(_TEMPLATE),
+        target=Path("/home") / resolution.folder,
+        id=resolution.requested.text,
+        version=entry.version,
+        build=entry.build,
+        base=seed.entry.base,
+        note=resolution.note,
     )
+    mounts = (*_base_mount(seed), Mount(source=seed.template.resolve(), target=_TEMPLATE))
+    await _run_in_site(site, place_program(placement, python=sys.executable), mounts=mounts)
     return {
         "folder": resolution.folder,
         "id": resolution.requested.text,
@@ -57,7 +66,9 @@ async def install_runtime(
 
 async def remove_runtime(site: HostedSite, folder: str) -> None:
     """Remove a Python and everything installed into it from a site. Raises `Unavailable` when that fails."""
-    await _run_in_site(site, ("remove", "--target", f"/home/{folder}"), mounts=())
+    ids = {runtime.folder: runtime.id for runtime in site.desired.runtimes}
+    line = removal_program(Path("/home") / folder, ids.get(folder, folder), python=sys.executable)
+    await _run_in_site(site, line, mounts=())
 
 
 def _prepare(
@@ -77,22 +88,32 @@ def _base_mount(seed: Seed) -> tuple[Mount, ...]:
     return () if base == Path("/usr") else (Mount(source=base, target=str(base)),)
 
 
-async def _run_in_site(site: HostedSite, arguments: Sequence[str], *, mounts: Sequence[Mount]) -> None:
+async def _run_in_site(site: HostedSite, line: Sequence[str], *, mounts: Sequence[Mount]) -> None:
     read_end, write_end = os.pipe()
     try:
         process = await site.run_in_sandbox(
-            (sys.executable, "-m", "homeport.runtimes.place", *arguments),
+            line,
             mounts=(*platform_mounts(), *mounts),
             output=write_end,
-            environment={"PATH": f"{PLATFORM_TOOLS}:/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8"},
+            environment={"PATH": "/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8"},
         )
     finally:
         os.close(write_end)
     output = await asyncio.to_thread(_read_all, read_end)
     if await process.wait() != 0:
-        raise Unavailable(f"Python could not be put into the site: {output.decode(errors='replace').strip()}")
+        raise _failure(output.decode(errors="replace"))
+
+
+def _failure(output: str) -> HomeportError:
+    """Turn the last line of `place` into an error; it was written in the site, so it is only text for its owner."""
+    last = output.strip().rpartition("\n")[2]
+    try:
+        error = json.loads(last)["error"]
+        return Conflict(str(error["message"])[:500], code=str(error["code"])[:50])
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"Python could not be put into the site: {last[-500:] or 'it said nothing'}")
 
 
 def _read_all(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+        return file.read(_OUTPUT_BYTES)

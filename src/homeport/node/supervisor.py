@@ -189,17 +189,9 @@ class Supervisor:
         layout.nginx_pid.unlink(missing_ok=True)
         config = str(layout.nginx / "nginx.conf")
         line = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
-        line += [
-            "--bind",
-            str(layout.sites),
-            str(layout.content),
-            "--",
-            "nginx",
-            "-p",
-            str(layout.nginx),
-            "-c",
-            config,
-        ]
+        for folder, view in ((layout.sites, layout.content), (layout.spool, layout.spool_view)):
+            line += ["--bind", str(folder), str(view)]
+        line += ["--", "nginx", "-p", str(layout.nginx), "-c", config]
         with (layout.logs / "nginx.log").open("ab") as log:
             process = start_process(line, environment=os.environ, output=log.fileno())
         port = self._options.http_port
@@ -276,16 +268,10 @@ def _only_one(layout: NodeLayout) -> Iterator[None]:
 
 
 def _make_folders(layout: NodeLayout) -> None:
-    for folder in (
-        layout.sites,
-        layout.logs,
-        layout.nginx,
-        layout.sockets,
-        layout.content,
-        layout.namespaces,
-    ):
+    passed = (layout.run, layout.sockets, layout.content, layout.nginx, layout.spool, layout.spool_view)
+    for folder in (layout.sites, layout.logs, layout.namespaces, *passed):
         folder.mkdir(parents=True, exist_ok=True)
-    for folder in (layout.run.parent, layout.run, layout.sockets, layout.content, layout.nginx):
+    for folder in (layout.run.parent, *passed):
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 

@@ -109,8 +109,6 @@ def _connections() -> list[Node]:
         directive("variables_hash_max_size", "16384"),
         directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
         directive("ssl_session_cache", "shared:homeport:4m"),
-        # A streamed chunk leaves at once, however small (decision 5).
-        directive("postpone_output", "0"),
     ]
 
 
@@ -125,7 +123,10 @@ def _folders(config: MainConfig) -> list[Node]:
 def _fastcgi() -> list[Node]:
     return [
         *fastcgi_parameters(WORKER_PARAMETERS),
+        # Buffering frees a process from slow clients; keep_conn makes nginx take in one record at a time, so a
+        # streamed chunk leaves at once all the same. No connection is kept: there is no cache for it (decision 5).
         directive("fastcgi_buffering", "on"),
+        directive("fastcgi_keep_conn", "on"),
         directive("fastcgi_buffer_size", "16k"),
         directive("fastcgi_buffers", "32", "8k"),
         directive("fastcgi_next_upstream", "off"),
@@ -137,6 +138,9 @@ def _proxy() -> list[Node]:
     return [
         directive("proxy_http_version", "1.1"),
         directive("proxy_buffer_size", "16k"),
+        directive("proxy_buffers", "8", "16k"),
+        directive("proxy_headers_hash_max_size", "2048"),
+        directive("proxy_headers_hash_bucket_size", "128"),
         directive("proxy_next_upstream", "off"),
         directive("proxy_ignore_headers", *IGNORED_RESPONSE_HEADERS),
     ]
