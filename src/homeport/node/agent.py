@@ -186,6 +186,7 @@ class Agent:
         self._problems |= problems
 
     async def _take_up(self) -> None:
+        self._node.cgroups.remove_all()
         self._nginx.write_main()
         await asyncio.to_thread(refresh_workers, self.layout.runtimes, self.gallery)
         for stale in (self.layout.nginx / "sites").glob("*.conf"):

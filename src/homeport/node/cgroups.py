@@ -47,6 +47,11 @@ class Cgroups:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
+    def remove_all(self) -> None:
+        """Kill and remove every group of this platform: what a killed agent may have left."""
+        for name in {path.name for base in self.bases.values() for path in base.iterdir() if path.is_dir()}:
+            self.remove(name)
+
     def pids(self, group: str) -> set[int]:
         """Return the host's pids of every process in the group."""
         return {pid for folder in self._folders(group) for pid in _pids(folder)}

@@ -440,6 +440,7 @@ def pool_limits(plan: FastCgiPool) -> PoolLimits:
         startup_seconds=plan.request_timeout_seconds,
         stop_seconds=max(plan.request_timeout_seconds, plan.signal_before_terminate_seconds),
         processors=processors,
+        max_requests=plan.instance_max_requests,
     )
 
 

@@ -1,6 +1,7 @@
 """A child process that the agent watches without a thread and without polling."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,8 +49,13 @@ class Process:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
-        """Kill it; with `--die-with-parent` and a PID namespace everything inside goes too."""
-        self.send(signal.SIGKILL)
+        """Kill it; with `--die-with-parent` and a PID namespace everything inside goes too.
+
+        The whole process group: bubblewrap's inner half does not yet follow its outer half in the first moments.
+        """
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)  # not yet reaped, so the number is still its own
 
     def send_inside(self, number: signal.Signals) -> bool:
         """Send a signal to the program inside the sandbox; False when it is not there (yet or any more)."""

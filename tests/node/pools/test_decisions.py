@@ -1,6 +1,7 @@
 """The rules of a pool, from facts alone."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,6 +172,17 @@ def test_a_refused_generation_leaves_the_old_workers_alone() -> None:
     pool = PoolFacts(now=NOW, generation=2, workers=(worker(0, WorkerState.IDLE),), generation_refused=True)
 
     assert decide(pool, LIMITS) == ()
+
+
+def test_a_worker_that_served_its_share_is_replaced_before_it_goes() -> None:
+    spent = WorkerFacts(
+        slot=0, generation=1, state=WorkerState.IDLE, since=NOW - SECOND, last_activity=NOW, requests=200
+    )
+    limits = replace(LIMITS, max_requests=200)
+
+    assert decide(facts(spent), limits) == (StartWorkers(1),)
+    (action,) = decide(facts(spent, worker(1, WorkerState.IDLE)), limits)
+    assert action == StopWorker(0, "replaced by a newer one")
 
 
 def carry_out(workers: dict[int, WorkerFacts], actions: Iterable[Action], generation: int) -> None:

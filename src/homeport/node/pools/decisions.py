@@ -35,6 +35,7 @@ class WorkerFacts:
     state: WorkerState
     since: int
     last_activity: int = 0
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,11 @@ class PoolFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """Limits in seconds and counts; `processors` is how many the machine has."""
+    """Limits in seconds and counts; `processors` is how many the machine has.
+
+    A worker that has served `max_requests` (IIS's instanceMaxRequests) is replaced as an older generation is: the new
+    one first, so that nobody waits for its start.
+    """
 
     max_instances: int
     idle_timeout_seconds: float
@@ -65,6 +70,7 @@ class PoolLimits:
     startup_seconds: float
     stop_seconds: float
     processors: int
+    max_requests: int = 10_000_000
     queue_patience_seconds: float = 0.04
     quick_request_seconds: float = 0.02
 
@@ -104,7 +110,11 @@ def decide(facts: PoolFacts, limits: PoolLimits) -> tuple[Action, ...]:
         for worker in facts.workers
         if worker.slot not in ending and worker.state is not WorkerState.STOPPING
     ]
-    old = [worker for worker in live if worker.generation < facts.generation]
+    old = [
+        worker
+        for worker in live
+        if worker.generation < facts.generation or worker.requests >= limits.max_requests
+    ]
     if old and not facts.generation_refused:
         return (*endings, *_replace(old, [worker for worker in live if worker not in old]))
     count = _wanted(live, facts, limits)
@@ -143,7 +153,7 @@ def _replace(old: list[WorkerFacts], new: list[WorkerFacts]) -> Iterable[Action]
     ready = sum(worker.state in SERVING for worker in new)
     surplus = min(len(old), len(old) + ready - len(new))
     for worker in sorted(old, key=lambda worker: worker.state is WorkerState.BUSY)[: max(surplus, 0)]:
-        yield StopWorker(worker.slot, "replaced by a newer generation")
+        yield StopWorker(worker.slot, "replaced by a newer one")
 
 
 def _wanted(live: list[WorkerFacts], facts: PoolFacts, limits: PoolLimits) -> int:

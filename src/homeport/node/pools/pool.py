@@ -78,6 +78,7 @@ class _Worker:
     ended_by_us: str = ""
     ready: bool = False
     last_activity: int = 0
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,7 @@ class Pool:
                     state=worker.state,
                     since=worker.since,
                     last_activity=worker.last_activity,
+                    requests=worker.requests,
                 )
                 for worker in self._workers.values()
             ),
@@ -261,6 +263,7 @@ class Pool:
     def _note(self, worker: _Worker, reading: SlotReading, now: int) -> None:
         if worker.state is WorkerState.STOPPING:
             return
+        worker.requests = reading.requests
         state = _STATES.get(reading.state, worker.state)
         worker.last_activity = min(max(reading.last_activity, reading.ready_at), now)
         if state is WorkerState.BUSY:
@@ -355,8 +358,10 @@ class Pool:
             worker.process.kill()
 
     def _exited(self, worker: _Worker, code: int) -> None:
-        reading = self._scoreboard.read(worker.slot) if self._reports_state else None
-        self._retired_requests += reading.requests if reading else 0
+        if self._reports_state:
+            reading = self._scoreboard.read(worker.slot)
+            self._retired_requests += reading.requests
+            worker.ready = worker.ready or reading.ready_at > 0  # it may have come and gone between two ticks
         if not worker.ended_by_us and (code != 0 or not worker.ready):
             self.reason = (
                 f"the process ended {'before it was ready ' if not worker.ready else ''}({_ending(code)})"

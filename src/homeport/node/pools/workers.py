@@ -31,7 +31,8 @@ def worker_config(site: DesiredSite, pool: FastCgiPool, *, instance: str, replac
             "physical_path": "/home/site/wwwroot",
             "app_settings": [list(pair) for pair in pool.app_settings],
             "constant_params": constant_params(site, instance=instance),
-            "instance_max_requests": pool.instance_max_requests,
+            # The agent replaces the worker in time, without a gap; this is for an agent that is gone.
+            "instance_max_requests": 2 * pool.instance_max_requests,
             "failure_linger_seconds": 0 if replacing else _FAILURE_LINGER_SECONDS,
             "failure_report": "/home/LogFiles/homeport/failures",
             "accelerator": os.environ.get("HOMEPORT_ACCELERATOR", "auto"),
