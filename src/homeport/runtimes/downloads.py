@@ -13,6 +13,7 @@ from homeport.runtimes.ids import OLDEST
 from homeport.runtimes.interpreters import SearchPlace
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_CAUSE = re.compile(r"^(?:caused by|cause|error):\s*", re.IGNORECASE)
 _LIST_SECONDS = 20
 _INSTALL_SECONDS = 600
 
@@ -83,4 +84,4 @@ def _version(text: str) -> tuple[int, int, int] | None:
 def _reason(errors: str) -> str:
     """The innermost cause, which uv prints last."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Caused by: ").rstrip(".") if lines else "no reason was given"
+    return _CAUSE.sub("", lines[-1]).rstrip(".") if lines else "no reason was given"

@@ -105,7 +105,7 @@ def _probe(source: str, program: Path) -> FoundInterpreter | None:
     """
     try:
         answer = subprocess.run(
-            (program, "-I", "-S", "-c", _PROBE),
+            (program, "-I", "-c", _PROBE),
             env={"PATH": "/usr/bin:/bin"},
             capture_output=True,
             check=True,
