@@ -33,7 +33,7 @@ LINES = [
     ("echo %HOME% %home%", "D:\\home D:\\home\n", 0),
     ("echo %NOPE%", "%NOPE%\n", 0),
     ("cd", "D:\\home\\site\\wwwroot\n", 0),
-    ("cd .. & echo. & cd", "\nD:\\home\\site\n", 0),
+    ("cd .. & echo. & cd", " \nD:\\home\\site\n", 0),
     ("cd..& cd", "D:\\home\\site\n", 0),
     (r"cd /d d:\home\logfiles & cd", "D:\\home\\LogFiles\n", 0),
     ("cd sub && cd", "D:\\home\\site\\wwwroot\\sub\n", 0),
@@ -56,8 +56,8 @@ LINES = [
     (r"type \home\site\wwwroot\sub\c.txt | more", "delta\n", 0),
     ("type *.txt", "alpha\nbeta\ngamma\n", 0),
     ("more < a.txt", "alpha\nbeta\n", 0),
-    ("echo x> new.txt & type new.txt", "x\n", 0),
-    ("echo x>n & echo y>>n & type n", "x\ny\n", 0),
+    ("echo x> new.txt & type new.txt", "x \n", 0),
+    ("echo x>n & echo y>>n & type n", "x \ny \n", 0),
     ("type nope 2>nul", "", 1),
     ("(echo a & type nope) > log 2>&1 & type log", "a \nThe system cannot find the file specified.\n", 0),
     ("echo e 1>&2", "", 0),
@@ -79,7 +79,7 @@ LINES = [
     ("rd /s /q sub & dir /b", "a.txt\nb.TXT\n", 0),
     ("rd sub", "", 145),
     ("set X=1& set X", "X=1\n", 0),
-    ('set "X=a b" & cmd /c echo %X%', "%X%\n", 0),
+    ('set "X=a b" & cmd /c echo %X%', "a b\n", 0),
     ("set X=1&& call echo %X%", "1\n", 0),
     ("set X=1&& env | grep ^^X", "X=1\n", 0),
     (r"set X=D:\home\site&& env | grep X=", "X={home}/site\n", 0),
@@ -115,7 +115,7 @@ LINES = [
     ("exit 5 & echo no", "", 5),
     ("exit /b 4", "", 4),
     ("d: & cd", "D:\\home\\site\\wwwroot\n", 0),
-    ("ls *.txt", "a.txt\n", 0),
+    ("ls *.txt", "a.txt\nb.TXT\n", 0),
     (r"ls sub\*.txt", "{home}/site/wwwroot/sub/c.txt\n", 0),
     (r"cat sub\c.txt | wc -l", "1\n", 0),
     ("ls -la > nul && echo ok", "ok\n", 0),
@@ -125,8 +125,8 @@ LINES = [
     ("echo $HOME", "{home}\n", 0),
     ("echo 'single  quotes'", "single  quotes\n", 0),
     ("echo a; echo b", "a\nb\n", 0),
-    ("echo 'x' & echo. & cd", "x\n\nD:\\home\\site\\wwwroot\n", 0),
-    ("cd ~; cd site; false & echo. & cd", "\nD:\\home\\site\n", 1),
+    ("echo 'x' & echo. & cd", "x\n \nD:\\home\\site\\wwwroot\n", 0),
+    ("cd ~; cd site; false & echo. & cd", " \nD:\\home\\site\n", 1),
     ("exit_code() { return 3; }; exit_code", "", 3),
 ]
 
@@ -187,7 +187,7 @@ def test_dir_lists_as_windows_does(run: Run, files: Path) -> None:
 
 
 def test_a_pipe_ends_when_its_reader_does(run: Run) -> None:
-    assert run("for /l %i in (1,1,100000) do @echo %i | head -n 1").exit_code == 0 or True
+    assert run("(for /l %i in (1,0,2) do @echo %i) | head -n 2").output == "1\n1\n"
     assert run("yes | head -n 2").output == "y\ny\n"
 
 

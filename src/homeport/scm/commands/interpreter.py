@@ -99,9 +99,9 @@ class Interpreter:
         """Run a line as typed at the prompt; errors of syntax are printed."""
         try:
             return await self._run_text(expand_prompt(line, console.variables()), console, handles=handles)
-        except LeaveConsole as leave:
+        except (LeaveConsole, LeaveBatch) as leave:
             return leave.code
-        except (LeaveBatch, GoTo):
+        except GoTo:
             return 0
 
     async def run_posix(self, line: str, console: Console, *, handles: Handles) -> int:
@@ -309,7 +309,7 @@ class Interpreter:
             try:
                 return built_in(console, tail, streams)
             except BrokenPipeError:
-                return 1
+                raise LeaveConsole(1) from None  # the reader went away: this side of the pipe ends, loops too
             except OSError as exc:
                 raise CommandFailure(_os_message(exc)) from exc
             finally:

@@ -36,6 +36,7 @@ _OPERATORS = ("equ", "neq", "lss", "leq", "gtr", "geq")
 _OPERATOR = re.compile(r"&&|\|\||[&|<>()]")
 _DEPTH = 100
 _INCORRECT = "The syntax of the command is incorrect."
+_UNCLOSED = "A ')' is missing."
 
 
 def parse(line: str) -> Node | None:
@@ -106,8 +107,7 @@ class _Parser:
 
     def _pipe(self) -> Node:
         stages = [self._element()]
-        while self._operator() == "|":
-            self._at += 1
+        while self._take_operator("|"):
             stages.append(self._element())
         return stages[0] if len(stages) == 1 else Pipe(stages=tuple(stages))
 
@@ -145,7 +145,7 @@ class _Parser:
         self._skip(_BLANKS + "\n")
         body = self._sequence(lines=True)
         if not self._take(")"):
-            raise self._error("A ')' is missing.", incomplete=True)
+            raise self._error(_UNCLOSED, incomplete=True)
         self._depth -= 1
         return Block(body=body, redirections=self._trailing_redirections())
 
@@ -277,7 +277,7 @@ class _Parser:
             else:
                 depth += (character == "(") - (character == ")")
             self._at += 1
-        raise self._error("A ')' is missing.", incomplete=True)
+        raise self._error(_UNCLOSED, incomplete=True)
 
     # Characters
 
@@ -363,6 +363,8 @@ class _Parser:
         return CommandSyntaxError(message, line=line, column=column, incomplete=incomplete and self._ended())
 
     def _unexpected(self) -> CommandSyntaxError:
+        if self._ended() and self._depth > 0:
+            return self._error(_UNCLOSED, incomplete=True)
         match = re.compile(r"&&|\|\||[&|<>()]|[^\s&|<>()]+").match(self._line, self._at)
         return self._error(f"{match[0]} was unexpected at this time." if match else _INCORRECT)
 

@@ -176,9 +176,8 @@ class _Listing:
         self._streams.line(f"\n Directory of {self._console.show(str(folder))}\n")
         files = [entry for entry in entries if not entry.is_folder]
         for entry in entries:
-            what = "<DIR>         " if entry.is_folder else f"{entry.size:>14,}"
-            middle = f"   {what}" if entry.is_folder else f"  {what} "
-            self._streams.line(f"{entry.modified:%m/%d/%Y  %I:%M %p} {middle} {entry.name}")
+            middle = f"{'    <DIR>':<18}" if entry.is_folder else f"{entry.size:>18,}"
+            self._streams.line(f"{entry.modified:%m/%d/%Y  %I:%M %p}{middle} {entry.name}")
         size = sum(entry.size for entry in files)
         self._streams.line(_total(len(files), size))
         self._files += len(files)
