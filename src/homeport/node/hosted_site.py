@@ -127,23 +127,20 @@ class HostedSite:
 
     def replan(self, reason: str) -> None:
         """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know."""
+        before = {pool.id: pool for pool in self.plan.pools}
         plan = compile_plan(self._configuration(), self._facts())
-        if plan == self.plan:
-            return
-        before, self.plan = self.plan, plan
-        wanted = {pool.id: pool for pool in plan.pools} if self._runs else {}
-        known = {pool.id: pool for pool in before.pools}
-        for pool_id, pool in wanted.items():
-            if pool_id not in self._pools:
-                self._pools[pool_id] = self._make_pool(pool)
-            elif pool != known.get(pool_id):
-                self._pools[pool_id].recycle(reason, limits=pool_limits(pool))
-        self._changed()
+        if plan != self.plan:
+            self.plan = plan
+            self._changed()
+        for pool in self._wanted():
+            if pool.id not in self._pools:
+                self._pools[pool.id] = self._make_pool(pool)
+            elif pool != before.get(pool.id):
+                self._pools[pool.id].recycle(reason, limits=pool_limits(pool))
 
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""
-        wanted = {pool.id for pool in self.plan.pools} if self._runs else set()
-        for pool_id in self._pools.keys() - wanted:
+        for pool_id in self._pools.keys() - {pool.id for pool in self._wanted()}:
             pool = self._pools.pop(pool_id)
             self._node.spawn(pool.close(seconds=_CLOSE_SECONDS, reason="it is no longer configured"))
 
@@ -223,6 +220,9 @@ class HostedSite:
     @property
     def _runs(self) -> bool:
         return self.desired.state is SiteState.RUNNING
+
+    def _wanted(self) -> tuple[FastCgiPool, ...]:
+        return self.plan.pools if self._runs else ()
 
     def _configuration(self) -> ConfigurationTree:
         files = {}

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -113,6 +114,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         _check_programs()
+        _raise_open_files()
         with _only_one(self._layout):
             _make_folders(self._layout)
             _clean(self._layout)
@@ -231,6 +233,12 @@ def _check_programs() -> None:
     missing = [package for program, package in needed.items() if _which(program) is None]
     if missing:
         raise Unavailable(f"Missing programs; install them with: apt-get install {' '.join(sorted(missing))}")
+
+
+def _raise_open_files() -> None:
+    """Let every child open as many files as this machine allows: a thousand sites are some thousand sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _which(program: str) -> str | None:
