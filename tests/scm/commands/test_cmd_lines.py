@@ -156,6 +156,7 @@ def test_a_line_does_what_a_person_at_the_console_expects(
         ("rd /s sub", "Nobody can answer here: add /q to remove the folder.\n", 1),
         ("del *", "Nobody can answer here: add /q to delete every file of the folder.\n", 1),
         ("goto x", "", 0),
+        ("foo $X", "bash: line 1: foo: command not found\n", 127),
     ],
 )
 def test_a_failure_is_told_on_the_error_stream(

@@ -90,7 +90,7 @@ def test_output_keeps_a_command_alive(run: Run) -> None:
 
 
 def test_cpu_time_keeps_a_silent_command_alive(run: Run) -> None:
-    result = run("timeout 1.5 sh -c 'while :; do :; done'", idle_timeout_seconds=0.2)
+    result = run("timeout 1.6 sh -c 'while :; do :; done'", idle_timeout_seconds=0.4)
 
     assert result.exit_code == 124
 

@@ -12,22 +12,19 @@ from typing import TypeVar
 
 from homeport.scm.commands.built_ins.table import BUILT_IN_TABLE, BuiltIn
 from homeport.scm.commands.built_ins.text import find, is_windows_find
+from homeport.scm.commands.conditions import holds
 from homeport.scm.commands.console import CommandFailure, Console
 from homeport.scm.commands.handles import Handles, Pulse, Streams, redirected
 from homeport.scm.commands.loops import loop_values, source_command, substituted
 from homeport.scm.commands.programs import Launch, find_program, launch_of, run_program
 from homeport.scm.commands.supervision import Family
+from homeport.windows.cmd.batch import batch_lines, find_label, statement_at
 from homeport.windows.cmd.expansion import expand_batch, expand_prompt
 from homeport.windows.cmd.parser import parse
 from homeport.windows.cmd.syntax import (
     AndThen,
     Block,
     CommandSyntaxError,
-    Comparison,
-    Condition,
-    Defined,
-    ErrorLevelAtLeast,
-    Exists,
     For,
     ForKind,
     If,
@@ -40,7 +37,6 @@ from homeport.windows.cmd.syntax import (
 )
 from homeport.windows.cmd.words import split_command
 from homeport.windows.programs import Program, ProgramKind
-from homeport.windows.variables import fold
 
 _THREADS = 64
 _BATCH_DEPTH = 16
@@ -53,12 +49,10 @@ _KEEP_ERROR_LEVEL = frozenset(
     }
 )
 _CMD_SWITCHES = re.compile(r"(?:\s*/[a-z](?::\w+)?)+(?=\s|$|\")", re.IGNORECASE)
-_ORDERS = {"equ": {0}, "neq": {-1, 1}, "lss": {-1}, "leq": {-1, 0}, "gtr": {1}, "geq": {0, 1}}
-_BLOCK_LINES = 500
 _SOURCE_LIMIT = 16 * 1024 * 1024
 _T = TypeVar("_T")
-# $0 is a descriptor on which the shell tells, at its end, the folder that it is in.
-_POSIX = 'trap "pwd >/proc/self/fd/$0" EXIT; eval "$1"'
+# $1 is a descriptor on which the shell tells, at its end, the folder that it is in; $2 is the line.
+_POSIX = 'trap "pwd >/proc/self/fd/$1 2>/dev/null" EXIT; eval "set --; $2"'
 
 
 class LeaveConsole(Exception):
@@ -109,7 +103,7 @@ class Interpreter:
         reading, writing = os.pipe()
         shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if Path(path).exists()), "/bin/sh")
         launch = Launch(
-            command=(shell, "-c", _POSIX, str(writing), line),
+            command=(shell, "-c", _POSIX, Path(shell).name, str(writing), line),
             directory=console.directory,
             environment=console.process_environment(),
         )
@@ -197,10 +191,10 @@ class Interpreter:
 
     async def _run_if(self, node: If, console: Console, *, handles: Handles) -> int:
         try:
-            holds = _holds(node.condition, console) is not node.negated
+            met = holds(node.condition, console) is not node.negated
         except CommandFailure:
-            holds = node.negated
-        if holds:
+            met = node.negated
+        if met:
             return await self.run(node.then, console, handles=handles)
         if node.otherwise is not None:
             return await self.run(node.otherwise, console, handles=handles)
@@ -324,7 +318,7 @@ class Interpreter:
             data = Path(program.path).read_bytes()
         except OSError as exc:
             raise CommandFailure(_os_message(exc)) from exc
-        self._batch.append(_batch_lines(data.decode("utf-8-sig", "replace")))
+        self._batch.append(batch_lines(data.decode("utf-8-sig", "replace")))
         words = re.findall(r'(?:"[^"]*"?|[^\s",;=])+', tail)
         try:
             return await self._run_lines(
@@ -344,7 +338,7 @@ class Interpreter:
         console.arguments = arguments
         self._batch_depth += 1
         try:
-            position = _find_label(lines, label) if label else 0
+            position = _label_at(lines, label) if label else 0
             while position < len(lines):
                 position = await self._run_statement(lines, position, console=console, handles=handles)
             return console.error_level
@@ -363,14 +357,14 @@ class Interpreter:
         await asyncio.sleep(0)  # a loop of remarks must let the supervisor in
         if lines[position].lstrip().startswith(":"):
             return position + 1
-        text, following = _statement(lines, position)
+        text, following = statement_at(lines, position)
         expanded = expand_batch(text, console.variables(), arguments=console.arguments)
         try:
             await self._run_text(expanded, console, handles=handles)
         except GoTo as jump:
             if jump.label.lower() == "eof":
                 raise LeaveBatch(console.error_level) from None
-            return _find_label(lines, jump.label)
+            return _label_at(lines, jump.label)
         return following
 
     # Edges
@@ -421,71 +415,11 @@ def _leaving(tail: str, console: Console) -> LeaveConsole | LeaveBatch:
     return LeaveBatch(code) if match[1] else LeaveConsole(code)
 
 
-def _holds(condition: Condition, console: Console) -> bool:
-    match condition:
-        case Exists(path=path):
-            bare = path.replace('"', "")
-            return any(found.exists() for found in console.matches(bare))
-        case Defined(name=name):
-            return name.upper() in fold(console.variables())
-        case ErrorLevelAtLeast(level=level):
-            return console.error_level >= level
-        case Comparison():
-            return _compare(condition)
-
-
-def _compare(comparison: Comparison) -> bool:
-    """Compare as numbers where both sides are, else as texts; `==` always as texts."""
-    left, right = comparison.left, comparison.right
-    if comparison.ignore_case:
-        left, right = left.casefold(), right.casefold()
-    if comparison.operator == "==":
-        return left == right
-    if all(re.fullmatch(r"[+-]?\d{1,10}", side) for side in (left, right)):
-        order = (int(left) > int(right)) - (int(left) < int(right))
-    else:
-        order = (left > right) - (left < right)
-    return order in _ORDERS[comparison.operator]
-
-
-def _batch_lines(text: str) -> list[str]:
-    """Split a batch file into lines; one that ends in a caret goes on in the next."""
-    lines: list[str] = []
-    joining = False
-    for line in text.splitlines():
-        carets = len(line) - len(line.rstrip("^"))
-        kept = line[:-1] if carets % 2 else line
-        if joining:
-            lines[-1] += kept
-        else:
-            lines.append(kept)
-        joining = carets % 2 == 1
-    return lines
-
-
-def _statement(lines: list[str], position: int) -> tuple[str, int]:
-    """Take the lines from `position` that make one statement, a block's to its end; and the line after it."""
-    for end in range(position + 1, min(len(lines), position + _BLOCK_LINES) + 1):
-        text = "\n".join(lines[position:end])
-        try:
-            parse(text)
-        except CommandSyntaxError as error:
-            if error.incomplete:
-                continue
-        return text, end
-    return lines[position], position + 1
-
-
-def _find_label(lines: list[str], label: str) -> int:
-    """Find `:label`; raises `CommandFailure` where there is none. `eof` is the end."""
-    wanted = label.strip().lower()
-    if wanted == "eof":
-        return len(lines)
-    for position, line in enumerate(lines):
-        match = re.match(r"\s*:\s*([^\s:;,=+]+)", line)
-        if match and match[1].lower() == wanted:
-            return position
-    raise CommandFailure(f"The system cannot find the batch label specified - {label}")
+def _label_at(lines: list[str], label: str) -> int:
+    position = find_label(lines, label)
+    if position is None:
+        raise CommandFailure(f"The system cannot find the batch label specified - {label}")
+    return position
 
 
 def _last_folder(descriptor: int) -> str | None:
