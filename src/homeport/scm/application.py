@@ -43,7 +43,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         deployer, lock=lock, options=options, providers=providers, activity=activity, retry_seconds=retry
     )
     routes = (
-        *_command_routes(CommandEndpoint(options, providers=providers)),
+        *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
         *_vfs_routes(options),
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         *_deployment_routes(DeploymentsEndpoint(store, lock=lock, site=options.site, retry_seconds=retry)),

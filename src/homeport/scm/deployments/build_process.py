@@ -6,9 +6,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from homeport.scm.commands.supervision import MARK, Family, IdleWatch
+if TYPE_CHECKING:
+    from homeport.scm.commands.supervision import Family
 
 _READ_BYTES = 64 * 1024
 _TICK_SECONDS = 0.2
@@ -37,6 +38,8 @@ def run_program(
     silent periods without CPU time, and `OSError` where the program cannot be started. All its processes are gone
     when this returns or raises.
     """
+    from homeport.scm.commands.supervision import MARK, Family  # late: psutil is slow to load
+
     family = Family()
     process = subprocess.Popen(
         line,
@@ -64,13 +67,15 @@ def run_program(
 
 def _follow(
     process: "subprocess.Popen[bytes]",
-    family: Family,
+    family: "Family",
     *,
     say: Say,
     say_error: Say,
     idle_seconds: float,
     checkpoint: Callable[[], None],
 ) -> None:
+    from homeport.scm.commands.supervision import IdleWatch  # late, as above
+
     watch = IdleWatch(idle_seconds)
     watch.touch(time.monotonic())
     ended: float | None = None

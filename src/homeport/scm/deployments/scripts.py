@@ -7,10 +7,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from homeport.scm.commands.execution import CommandResult, execute
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.windows.layout import Layout
+
+if TYPE_CHECKING:
+    from homeport.scm.commands.execution import CommandResult
 
 _ACTIONS = frozenset({".cmd", ".bat"})
 _LOOK_SECONDS = 0.2
@@ -31,8 +34,10 @@ def run_script(
     checkpoint: Callable[[], None],
 ) -> None:
     """Run one command line with its output in the log; raises `ScriptFailed`, and what `checkpoint` raises."""
+    # Late: the parser and psutil are a fifth of the cold start, and most deployments have no script.
+    from homeport.scm.commands.execution import execute
 
-    async def run() -> CommandResult:
+    async def run() -> "CommandResult":
         command = asyncio.create_task(
             execute(
                 line,
