@@ -102,7 +102,8 @@ def packed(files: "Mapping[str, bytes | str]") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
         for name, content in files.items():
-            package.writestr(zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6)), content)
+            entry = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
+            package.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

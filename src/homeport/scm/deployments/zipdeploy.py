@@ -102,6 +102,10 @@ class ZipDeployEndpoint:
             push = await self._receive(request, asked, package)
             held.describe(DEPLOYING)
             record = self._deployer.begin(push)
+        except OSError as error:
+            self._deployer.discard(package)
+            held.release()
+            return exception_detail(500, error)
         except BaseException:
             self._deployer.discard(package)
             raise
