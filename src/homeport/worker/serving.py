@@ -1,0 +1,220 @@
+"""The loop: accept a connection, read one request, run the application, answer, close.
+
+Waiting is "sticky": a worker first tries to accept and only then waits in epoll, exclusively. The kernel then wakes
+the worker that went to sleep last, whose caches are warm, and the surplus ones stay asleep (data plane §3).
+"""
+
+import errno
+import io
+import os
+import select
+import socket
+import sys
+import time
+from typing import Any, Callable, Dict, Optional
+
+from homeport.worker import fastcgi
+from homeport.worker.body import BodyStream
+from homeport.worker.connection import PARAMS_WAIT_SECONDS, ClientGone, Connection, receive
+from homeport.worker.environment import Environment
+from homeport.worker.fastcgi import ProtocolError
+from homeport.worker.heads import Heads
+from homeport.worker.incidents import Incidents, error_page
+from homeport.worker.response import Response
+from homeport.worker.slot import Slot
+from homeport.worker.stopping import Stop
+
+Application = Callable[[Dict[str, Any], Callable[..., Any]], Any]
+
+FIRST_RECEIVE = 16384
+_NAP_SECONDS = 5.0
+"""How long a wait may last before SIGTERM is looked for again, should the application have taken the wake-up pipe."""
+
+# What nginx sends in front of the parameters: BEGIN_REQUEST of request 1 as responder, without FCGI_KEEP_CONN, and
+# the beginning of a PARAMS record.
+_PLAIN_START = (
+    fastcgi.record(fastcgi.BEGIN_REQUEST, 1, fastcgi.BEGIN_BODY.pack(fastcgi.RESPONDER, 0)) + b"\1\4\0\1"
+)
+_PARAMS_AT = len(_PLAIN_START) + 4
+_NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
+_NO_BODY = fastcgi.record(fastcgi.STDIN, 1)
+_PARAMS_END = _NO_MORE_PARAMS + _NO_BODY
+
+
+class Server:
+    """Serves an application from a listening socket, one request at a time."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        application: Application,
+        *,
+        environment: Environment,
+        slot: Slot,
+        incidents: Incidents,
+        stop: Stop,
+    ) -> None:
+        self._listener = listener
+        self._application = application
+        self._environment = environment
+        self._slot = slot
+        self._incidents = incidents
+        self._stop = stop
+        self._heads = Heads()
+        self._sockets: Dict[int, socket.socket] = {}
+        self._epoll = select.epoll()
+        self._epoll.register(listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self._epoll.register(stop.wake_fd, select.EPOLLIN)
+
+    def serve(self, most: int, idle_seconds: Optional[float] = None, total_seconds: float = 0.0) -> None:
+        """Serve until SIGTERM or `most` requests; with `idle_seconds` also until nobody came for so long.
+
+        `total_seconds` bounds the latter. Raises OSError when no connection can be accepted any more (out of
+        descriptors, say): a new process is the remedy.
+        """
+        accept = self._listener._accept  # type: ignore[attr-defined]  # the descriptor alone: no object to build
+        now = time.monotonic()
+        last = now + total_seconds
+        until = None if idle_seconds is None else min(now + idle_seconds, last)
+        while most > 0:
+            try:
+                descriptor = accept()[0]
+            except BlockingIOError:
+                if not self._wait(until):
+                    return
+                continue
+            except OSError as error:
+                if self._stop.requested:
+                    return
+                if error.errno == errno.ECONNABORTED:
+                    continue
+                raise
+            self._serve_connection(descriptor)
+            most -= 1
+            if idle_seconds is not None:
+                until = min(time.monotonic() + idle_seconds, last)
+
+    def _wait(self, until: Optional[float]) -> bool:
+        """Wait for a connection or a signal; False when the time is over."""
+        seconds = _NAP_SECONDS
+        if until is not None:
+            seconds = min(seconds, until - time.monotonic())
+            if seconds <= 0:
+                return False
+        for descriptor, _ in self._epoll.poll(seconds):
+            if descriptor == self._stop.wake_fd:
+                self._stop.drain_wake()
+        return True
+
+    def _serve_connection(self, descriptor: int) -> None:
+        # A descriptor's number comes back after each close, and so does the object that wraps it: making one costs
+        # more than the whole exchange of bytes.
+        sock = self._sockets.get(descriptor)
+        if sock is None:
+            sock = self._sockets[descriptor] = socket.socket(
+                socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor
+            )
+        try:
+            try:
+                data = sock.recv(FIRST_RECEIVE, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
+            if data:
+                self.serve_data(sock, data)
+        except ClientGone:
+            pass
+        except ConnectionError:
+            pass
+        except ProtocolError as error:
+            sys.stderr.write("A FastCGI peer broke the protocol: {}.\n".format(error))
+        finally:
+            os.close(descriptor)
+
+    def serve_data(self, sock: socket.socket, data: bytes) -> None:
+        """Serve the request whose first bytes are these. Raises ClientGone and ProtocolError."""
+        env = self._environment.template.copy()
+        end = _plain_params(data, env)
+        if end:
+            request_id = 1
+            if data[end:] == _PARAMS_END:
+                env["wsgi.input"] = io.BytesIO()
+                self._environment.complete(env)
+                self._run(sock, env, 1, None)
+                return
+            connection = Connection(sock, self._slot, data[end + fastcgi.HEADER_SIZE :])
+            connection.resume_body(1)
+        else:
+            connection = Connection(sock, self._slot, data)
+            request = connection.read_request()
+            if request is None:
+                return
+            request_id = request.request_id
+            env = self._environment.template.copy()
+            env.update(request.params)
+        env["wsgi.input"] = BodyStream(connection)
+        self._environment.complete(env)
+        self._run(sock, env, request_id, connection)
+        connection.drain()
+
+    def _run(
+        self, sock: socket.socket, env: Dict[str, Any], request_id: int, connection: Optional[Connection]
+    ) -> None:
+        method = env["REQUEST_METHOD"]
+        path = env["URL"]
+        slot = self._slot
+        slot.begin((method + " " + env["REQUEST_URI"]).encode("latin-1", "replace"))
+        response = Response(self._heads, sock, slot, request_id, method == "HEAD")
+        try:
+            result = self._application(env, response.start_response)
+            try:
+                response.send(result)
+            finally:
+                close = getattr(result, "close", None)
+                if close is not None:
+                    close()
+        except KeyboardInterrupt:
+            raise
+        except ClientGone:
+            pass
+        except BaseException as error:  # noqa: BLE001 - the request boundary: also sys.exit() and cancellations
+            self._fail(error, response, method, path)
+        finally:
+            slot.end()
+
+    def _fail(self, error: BaseException, response: Response, method: str, path: str) -> None:
+        """Record a failure of the application; answer if nothing has been said yet, else break off."""
+        incident = self._incidents.request(error, method, path)
+        if not response.head_sent:
+            response.send_page("500 Internal Server Error", error_page(incident))
+        elif not response.ended:
+            response.break_off()
+
+
+def _plain_params(data: bytes, env: Dict[str, Any]) -> int:
+    """Read the parameters of a request laid out as nginx does; return where they end, 0 when it is laid out otherwise.
+
+    The environ is of no use after a 0.
+    """
+    if data[: _PARAMS_AT - 4] != _PLAIN_START or len(data) < _PARAMS_AT:
+        return 0
+    end = _PARAMS_AT + (data[20] << 8) + data[21]
+    after = end + data[22]
+    if data[after : after + 8] != _NO_MORE_PARAMS:
+        return 0
+    text = data.decode("latin-1")
+    position = _PARAMS_AT
+    while position < end:
+        name_size = data[position]
+        value_size = data[position + 1]
+        position += 2
+        if name_size > 127:
+            return 0
+        if value_size > 127:
+            value_size = (
+                (value_size & 127) << 24 | data[position] << 16 | data[position + 1] << 8 | data[position + 2]
+            )
+            position += 3
+        value_at = position + name_size
+        position = value_at + value_size
+        env[text[value_at - name_size : value_at]] = text[value_at:position]
+    return after if position == end else 0

@@ -1,0 +1,5 @@
+"""Shows the environ at every path."""
+
+import plain
+
+app = plain.environ

@@ -1,0 +1,2 @@
+print("printed while importing")
+raise RuntimeError("the site's own mistake")
