@@ -12,6 +12,7 @@ import uvicorn
 
 from homeport.node.agent import Agent
 from homeport.node.api import agent_api
+from homeport.node.control_sandbox import CONTROL_UID
 from homeport.node.listening import private_listener
 from homeport.node.options import PlatformOptions, options_from_json
 
@@ -43,7 +44,8 @@ async def _serve(agent: Agent) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written there: readable means the end
     server = _Server(uvicorn.Config(agent_api(agent), log_config=None, access_log=False, lifespan="off"))
-    with private_listener(agent.layout.agent_socket) as listener:
+    owner = CONTROL_UID if os.geteuid() == 0 else None
+    with private_listener(agent.layout.agent_socket, owner=owner) as listener:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listener]))
             await stop.wait()

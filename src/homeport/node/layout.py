@@ -44,6 +44,11 @@ class NodeLayout:
         return self.data / "logs"
 
     @property
+    def control(self) -> Path:
+        """The control plane's own state."""
+        return self.data / "control"
+
+    @property
     def location(self) -> Path:
         """The file that tells the command line where the running platform listens."""
         return self.data / "run.json"
@@ -80,18 +85,18 @@ class NodeLayout:
 
     @property
     def agent_socket(self) -> Path:
-        """The agent's own API."""
-        return self.run / "agent.sock"
+        """The agent's own API, in a folder that the control plane's sandbox shows it."""
+        return self.run / "agent/agent.sock"
 
     @property
     def control_socket(self) -> Path:
         """The control plane's API for the command line."""
-        return self.run / "control.sock"
+        return self.run / "control/control.sock"
 
     @property
     def auth_socket(self) -> Path:
         """Where nginx asks whether a request may reach an SCM site."""
-        return self.sockets / "auth.sock"
+        return self.run / "control/auth.sock"
 
     @property
     def nginx_pid(self) -> Path:

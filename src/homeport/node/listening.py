@@ -52,8 +52,11 @@ class ListeningSocket:
 
 
 @contextmanager
-def private_listener(path: Path) -> Iterator[socket.socket]:
-    """Listen on a Unix socket that only our own user (and root) can connect to; the path goes with it."""
+def private_listener(path: Path, *, owner: int | None = None) -> Iterator[socket.socket]:
+    """Listen on a Unix socket that only one user (our own, or `owner`) and root can connect to.
+
+    The path goes with it.
+    """
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         before = os.umask(0o177)
@@ -61,6 +64,8 @@ def private_listener(path: Path) -> Iterator[socket.socket]:
             listener.bind(str(path))
         finally:
             os.umask(before)
+        if owner is not None:
+            os.chown(path, owner, -1)
         listener.listen()
         try:
             yield listener

@@ -9,7 +9,7 @@ The site's environment comes last and through a descriptor. Through arguments it
 list; as the environment of the whole line a site's LD_PRELOAD would be obeyed by programs that still are root.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -125,14 +125,7 @@ def bubblewrap_options(sandbox: Sandbox, *, seccomp_fd: int) -> bytes:
         line += ["--cap-drop", "ALL"]
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
             line += ["--cap-add", capability]
-    for parent in _parents(sandbox):
-        line += ["--perms", "0755", "--dir", parent]
-    for folder in _SYSTEM_FOLDERS:
-        line += ["--ro-bind", folder, folder]
-    for path in _SYSTEM_LINKS:
-        line += _same_as_host(Path(path))
-    for file in _SYSTEM_FILES:
-        line += ["--ro-bind-try", file, file]
+    line += system_view(mount.target for mount in sandbox.mounts)
     for name in ("passwd", "group", "hosts", "resolv.conf"):
         line += ["--ro-bind", str(sandbox.etc / name), f"/etc/{name}"]
     line += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
@@ -144,11 +137,24 @@ def bubblewrap_options(sandbox: Sandbox, *, seccomp_fd: int) -> bytes:
     return b"".join(option.encode() + b"\0" for option in line)
 
 
-def _parents(sandbox: Sandbox) -> list[str]:
-    """Return the folders above mounts; bubblewrap would make them itself, closed to the site's user."""
-    targets = [*_SYSTEM_FILES, *(mount.target for mount in sandbox.mounts)]
-    parents = {str(parent) for target in targets for parent in PurePosixPath(target).parents}
-    return sorted(parents - {"/", *_SYSTEM_FOLDERS})
+def system_view(targets: Iterable[str]) -> list[str]:
+    """Return the options that show the read-only system, with open folders above it and above `targets`.
+
+    Bubblewrap would make those folders itself, but closed to everybody who is not root.
+    """
+    parents = {
+        str(parent) for target in (*_SYSTEM_FILES, *targets) for parent in PurePosixPath(target).parents
+    }
+    line = []
+    for parent in sorted(parents - {"/", *_SYSTEM_FOLDERS}):
+        line += ["--perms", "0755", "--dir", parent]
+    for folder in _SYSTEM_FOLDERS:
+        line += ["--ro-bind", folder, folder]
+    for path in _SYSTEM_LINKS:
+        line += _same_as_host(Path(path))
+    for file in _SYSTEM_FILES:
+        line += ["--ro-bind-try", file, file]
+    return line
 
 
 def _same_as_host(path: Path) -> list[str]:

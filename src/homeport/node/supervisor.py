@@ -23,10 +23,13 @@ from pathlib import Path
 import structlog
 
 from homeport.model.errors import Conflict, HomeportError, Invalid, Unavailable
+from homeport.node.agent import web_group
 from homeport.node.cgroups import find_cgroups
+from homeport.node.control_sandbox import CONTROL_UID, control_line
 from homeport.node.layout import NodeLayout, node_layout
 from homeport.node.options import PlatformOptions
 from homeport.node.processes import Process, children, start_process
+from homeport.node.sandbox import TRUSTED_ENVIRONMENT
 from homeport.node.state_file import write_state
 
 _log = structlog.get_logger(__name__)
@@ -175,14 +178,20 @@ class Supervisor:
         line += ["--agent-socket", str(layout.agent_socket), "--socket", str(layout.control_socket)]
         line += ["--auth-socket", str(layout.auth_socket), "--domain", self._options.domain]
         line += ["--http-port", str(self._options.http_port), "--https-port", str(self._options.https_port)]
-        return await self._start_ours("control", tuple(line), layout.control_socket)
+        sandboxed = control_line(layout, line, web_group=web_group())
+        return await self._start_ours("control", sandboxed, layout.control_socket)
 
     async def _start_ours(self, name: str, line: tuple[str, ...], ready: Path) -> Process:
         """Start one of our own servers; it is ready when its socket takes connections."""
         ready.unlink(missing_ok=True)
         with (self._layout.logs / f"{name}.log").open("ab") as log:
             # The child ends when its standard input does: that is how it notices that we were killed.
-            process = start_process(line, environment=os.environ, stdin=subprocess.PIPE, output=log.fileno())
+            process = start_process(
+                line,
+                environment=TRUSTED_ENVIRONMENT | _own_environment(),
+                stdin=subprocess.PIPE,
+                output=log.fileno(),
+            )
         await self._await_ready(name, process, lambda: _accepts(socket.AF_UNIX, str(ready)))
         return process
 
@@ -277,10 +286,23 @@ def _only_one(layout: NodeLayout) -> Iterator[None]:
 
 def _make_folders(layout: NodeLayout) -> None:
     passed = (layout.run, layout.sockets, layout.content, layout.nginx, layout.spool, layout.spool_view)
-    for folder in (layout.sites, layout.logs, layout.namespaces, *passed):
+    control = (layout.control, layout.control_socket.parent)
+    for folder in (
+        layout.sites,
+        layout.logs,
+        layout.namespaces,
+        layout.agent_socket.parent,
+        *control,
+        *passed,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
-    for folder in (layout.run.parent, *passed):
+    for folder in (layout.run.parent, layout.agent_socket.parent, layout.control_socket.parent, *passed):
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    layout.control.chmod(0o700)
+    if os.geteuid() == 0:
+        for folder in control:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, CONTROL_UID, -1, follow_symlinks=False)
 
 
 def _clean(layout: NodeLayout) -> None:
@@ -288,7 +310,7 @@ def _clean(layout: NodeLayout) -> None:
     for mount_point in layout.namespaces.iterdir():
         subprocess.run(("umount", "--lazy", mount_point), check=False, stderr=subprocess.DEVNULL)
         mount_point.unlink(missing_ok=True)
-    for path in (*layout.sockets.iterdir(), *layout.run.glob("*.sock"), layout.nginx_pid):
+    for path in (*layout.sockets.iterdir(), *layout.run.glob("*/*.sock"), layout.nginx_pid):
         path.unlink(missing_ok=True)
 
 
@@ -301,6 +323,15 @@ def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bo
     with socket.socket(family) as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(address) == 0
+
+
+def _own_environment() -> dict[str, str]:
+    """Return what our own children take over from us: our options and where the system keeps its certificates."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("HOMEPORT_", "SSL_CERT", "PYENV_"))
+    }
 
 
 def _tail(log: Path) -> str:
