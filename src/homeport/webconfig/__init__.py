@@ -4,6 +4,7 @@ Pure: no I/O, clock, environment, logging or async. May import: `windows`, `mode
 Tests: `tests/webconfig`.
 """
 
+from homeport.webconfig.compiler import compile_plan
 from homeport.webconfig.plan import (
     ConfigurationTree,
     FastCgiPool,
@@ -18,4 +19,5 @@ __all__ = [
     "HostingPlan",
     "PoolKind",
     "SiteFacts",
+    "compile_plan",
 ]

@@ -1,0 +1,241 @@
+"""From a site's web.config files to its HostingPlan."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from homeport.model.finding import Finding, Severity
+from homeport.webconfig.document import Document, parse_document
+from homeport.webconfig.inheritance import build_chain
+from homeport.webconfig.plan import (
+    Action,
+    AnswerOptions,
+    ConfigurationTree,
+    FastCgi,
+    FastCgiPool,
+    HostingPlan,
+    Refuse,
+    Rule,
+    SiteFacts,
+    StaticFiles,
+)
+from homeport.webconfig.pools import PoolCompiler
+from homeport.webconfig.reading import Fault
+from homeport.webconfig.schema import check_document
+from homeport.webconfig.sections.app_settings import check_app_settings
+from homeport.webconfig.sections.configuration import DEFAULT_DOCUMENTS, TABLE
+from homeport.webconfig.sections.fast_cgi import Application, read_applications
+from homeport.webconfig.sections.handlers import Handler, HandlerList, RequiredAccess, apply_handlers
+from homeport.webconfig.sections.request_filtering import DENIED_EXTENSIONS, HIDDEN_SEGMENTS
+
+_DENIALS = {
+    RequiredAccess.READ: ("Read", 2),
+    RequiredAccess.WRITE: ("Write", 3),
+    RequiredAccess.SCRIPT: ("Script", 1),
+    RequiredAccess.EXECUTE: ("Execute", 1),
+}
+_FOREIGN = {
+    "httpplatformhandler": "HttpPlatform applications are not supported yet.",
+    "aspnetcore": "HttpPlatform applications are not supported yet.",
+    "aspnetcoremodule": "HttpPlatform applications are not supported yet.",
+    "aspnetcoremodulev2": "HttpPlatform applications are not supported yet.",
+    "cgimodule": "CGI programs are not supported; use FastCGI.",
+    "isapimodule": "ISAPI extensions are Windows libraries and cannot run here.",
+}
+
+
+def compile_plan(tree: ConfigurationTree, facts: SiteFacts) -> HostingPlan:
+    """Compile all web.config files of a site; nothing is raised, every problem is a finding of the plan.
+
+    A file that IIS would answer 500.19 to makes its folder, and all below it, refuse with that status.
+    """
+    return _Compiler(tree, facts).compile()
+
+
+class _Compiler:
+    def __init__(self, tree: ConfigurationTree, facts: SiteFacts) -> None:
+        self._facts = facts
+        self._findings: dict[Finding, None] = {}
+        self._documents = {folder: self._parse(folder, data) for folder, data in tree.files.items()}
+        chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
+        self._chain = chain
+        self._note(findings)
+        self._pools: dict[str, FastCgiPool] = {}
+        self._actions: dict[Handler, Action] = {}
+
+    def compile(self) -> HostingPlan:
+        if not self._documents:
+            self._note([_no_web_config()])
+        root = self._documents.get("")
+        document = root if isinstance(root, Document) else None
+        applications, fault = self._applications(document)
+        self._pool_compiler = PoolCompiler(facts=self._facts, root=document, applications=applications)
+        if fault:
+            rules: tuple[Rule, ...] = (_refuse_all("/", fault),)
+        else:
+            rules = tuple(rule for folder in reversed(self._distinct_folders()) for rule in folder)
+        used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}
+        return HostingPlan(
+            rules=rules,
+            pools=tuple(pool for pool in self._pools.values() if pool.id in used),
+            findings=tuple(self._findings),
+            hidden_segments=HIDDEN_SEGMENTS,
+            denied_extensions=DENIED_EXTENSIONS,
+        )
+
+    def _note(self, findings: Iterable[Finding]) -> None:
+        self._findings |= dict.fromkeys(findings)
+
+    def _parse(self, folder: str, data: bytes) -> Document | str:
+        file = f"{folder}/web.config".lstrip("/")
+        document, findings = parse_document(data, file=file)
+        self._note(findings)
+        if document is None:
+            return findings[0].code
+        self._note(check_document(document, TABLE))
+        if not folder:
+            self._note(check_app_settings(document))
+        elif any(element.name == "appSettings" for element in document.root.below()):
+            self._note([_settings_below_root(file)])
+        return document
+
+    def _applications(self, root: Document | None) -> tuple[tuple[Application, ...], str]:
+        """Read what the site's own web.config registers; elsewhere IIS has no place for it."""
+        applications: list[Application] = []
+        fault = ""
+        for layer in self._chain.layers:
+            for section in layer.sections("system.webServer", "fastCgi"):
+                if root is None or layer.container is not root.root:
+                    self._note([_fast_cgi_below_root(layer.file, section.line)])
+                    continue
+                try:
+                    applications += read_applications(section)
+                except Fault as problem:
+                    self._note([problem.finding(layer.file)])
+                    fault = problem.code
+        return tuple(applications), fault
+
+    def _distinct_folders(self) -> list[tuple[Rule, ...]]:
+        """Give the rules of each folder, parents first, without those that are as their parent's."""
+        found: dict[str, tuple[Rule, ...]] = {}
+        for folder in self._chain.folders:
+            rules = self._rules(folder)
+            parent = max((known for known in found if folder.startswith(known)), key=len, default=None)
+            inherited = tuple(replace(rule, folder=folder) for rule in found[parent]) if parent else None
+            if rules != inherited:
+                found[folder] = rules
+        return list(found.values())
+
+    def _rules(self, folder: str) -> tuple[Rule, ...]:
+        handlers = HandlerList()
+        for layer in self._chain.layers_of(folder):
+            if layer.fault:
+                return (_refuse_all(folder, layer.fault),)
+            for section in layer.sections("system.webServer", "handlers"):
+                try:
+                    handlers, findings = apply_handlers(section, handlers, base=layer.folder, file=layer.file)
+                except Fault as fault:
+                    self._note([fault.finding(layer.file)])
+                    return (_refuse_all(folder, fault.code),)
+                self._note(findings)
+        return tuple(self._rule(folder, handler, handlers) for handler in handlers.handlers if handler.holds)
+
+    def _rule(self, folder: str, handler: Handler, handlers: HandlerList) -> Rule:
+        denial = _denial(handler, handlers)
+        return Rule(
+            folder=folder,
+            path=handler.path,
+            base=handler.base,
+            verbs=handler.verbs,
+            resource_type=handler.resource_type,
+            action=denial or self._action(handler),
+        )
+
+    def _action(self, handler: Handler) -> Action:
+        known = self._actions.get(handler)
+        if known is None:
+            known = self._actions[handler] = self._compile_action(handler)
+        return known
+
+    def _compile_action(self, handler: Handler) -> Action:
+        for module in (name.lower() for name in handler.modules):
+            if module == "fastcgimodule":
+                return self._fast_cgi(handler)
+            if module in {"staticfilemodule", "defaultdocumentmodule"}:
+                documents = DEFAULT_DOCUMENTS if _has(handler, "defaultdocumentmodule") else ()
+                return StaticFiles(default_documents=documents)
+            if module == "protocolsupportmodule":
+                return AnswerOptions()
+        finding = _foreign(handler)
+        self._note([finding])
+        return Refuse(status=500, code=finding.code)
+
+    def _fast_cgi(self, handler: Handler) -> Action:
+        result = self._pool_compiler.compile(handler)
+        self._note(result.findings)
+        if result.pool is not None:
+            self._pools[result.pool.id] = result.pool
+        return result.action
+
+
+def _denial(handler: Handler, handlers: HandlerList) -> Refuse | None:
+    """A handler is chosen first and may then lack the right to run (IIS reference §1.7)."""
+    if handler.required_access is RequiredAccess.NONE:
+        return None
+    flag, sub_status = _DENIALS[handler.required_access]
+    if flag in handlers.access or (flag == "Script" and "Execute" in handlers.access):
+        return None
+    return Refuse(status=403, sub_status=sub_status, code="webconfig.access-policy")
+
+
+def _has(handler: Handler, module: str) -> bool:
+    return module in {name.lower() for name in handler.modules}
+
+
+def _refuse_all(folder: str, code: str) -> Rule:
+    return Rule(folder=folder, base=folder, action=Refuse(status=500, sub_status=19, code=code))
+
+
+def _foreign(handler: Handler) -> Finding:
+    what = ", ".join(handler.modules) or handler.type or "ManagedPipelineHandler"
+    reasons = [_FOREIGN[module.lower()] for module in handler.modules if module.lower() in _FOREIGN]
+    if not reasons and "WebSocketProxy" in handler.type:
+        reasons = ["Remote debugging through web.config is not supported yet."]
+    return Finding(
+        severity=Severity.ERROR,
+        code="webconfig.unsupported-handler",
+        message=f"Handler '{handler.name}' needs {what}, which is not there: its requests are answered with 500. "
+        + (reasons[0] if reasons else ".NET handlers and other modules cannot run here."),
+        file=handler.file,
+        line=handler.line,
+        remedy="Remove the handler if the site can do without it.",
+    )
+
+
+def _no_web_config() -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="webconfig.none",
+        message="There is no web.config: the files of the site are served as they are, and nothing runs.",
+        remedy="Add a web.config with a FastCGI handler to run an application.",
+    )
+
+
+def _settings_below_root(file: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="webconfig.passed-over",
+        message="<appSettings> in a folder of the site changes nothing: wfastcgi reads the site's own web.config only.",
+        file=file,
+        remedy="Move the settings there.",
+    )
+
+
+def _fast_cgi_below_root(file: str, line: int) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="webconfig.passed-over",
+        message="<fastCgi> holds for whole sites: in a <location> or in a folder it changes nothing.",
+        file=file,
+        line=line,
+        remedy="Move it to the site's own web.config, outside <location>.",
+    )

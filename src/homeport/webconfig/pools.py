@@ -1,0 +1,328 @@
+"""From a FastCGI handler to the pool of processes that answers it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from homeport.model.errors import Invalid
+from homeport.model.finding import Finding, Severity
+from homeport.model.site import InstalledRuntime
+from homeport.webconfig.document import Document
+from homeport.webconfig.plan import FastCgi, FastCgiPool, PoolKind, Refuse, SiteFacts
+from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
+from homeport.webconfig.sections.app_settings import read_app_settings
+from homeport.webconfig.sections.fast_cgi import EXTENSION_SETTINGS, Application, PoolSettings
+from homeport.webconfig.sections.handlers import Handler
+from homeport.webconfig.values import MappedValue, ValueMapper, known_variables
+from homeport.windows.argument_paths import MappedArgument, map_arguments
+from homeport.windows.interpreters import (
+    Interpreter,
+    InterpreterKind,
+    is_virtualenv_proxy,
+    is_wfastcgi,
+    recognise_interpreter,
+)
+from homeport.windows.layout import Layout
+from homeport.windows.paths import map_path
+from homeport.windows.script_processor import ScriptProcessor, parse_script_processor, registered_processor
+from homeport.windows.variables import expand_text, windows_variables
+
+DEFAULT_RESTART_REGEX = r".*((\.py)|(\.config))$"
+_LAYOUT = Layout()
+_ALTERNATIVE = "WSGI_ALT_VIRTUALENV_HANDLER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolResult:
+    """A handler's action, with its pool where it has one, and what its owner should know."""
+
+    action: FastCgi | Refuse
+    pool: FastCgiPool | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolCompiler:
+    """Makes the pools of one site; `root` is its own web.config, `applications` what that registers."""
+
+    facts: SiteFacts
+    root: Document | None = None
+    applications: tuple[Application, ...] = ()
+
+    def compile(self, handler: Handler) -> PoolResult:
+        """Give the pool that a FastCGI handler's scriptProcessor means, or a refusal that says why there is none."""
+        text = expand_text(handler.script_processor, self._variables)
+        try:
+            processor = parse_script_processor(text)
+        except Invalid as error:
+            return _refused(handler, "no-script-processor", f"Handler '{handler.name}': {error.message}")
+        if processor.program.startswith("%"):
+            return _refused(
+                handler,
+                "unset-token",
+                f"Handler '{handler.name}' names '{processor.program}', a variable that nobody has set.",
+                remedy="Write the path of python.exe and wfastcgi.py.",
+            )
+        interpreter = _interpreter(processor)
+        if interpreter is None:
+            return self._program(handler, processor)
+        choice = choose_runtime(interpreter, processor.program, self.facts)
+        placed = () if choice.finding is None else (_at(choice.finding, handler),)
+        if choice.runtime is None:
+            return PoolResult(action=_refusal(MISSING_RUNTIME), findings=placed)
+        wsgi = is_wfastcgi(processor.program) or any(is_wfastcgi(part) for part in processor.argument_list)
+        defaults = EXTENSION_SETTINGS if interpreter.kind is InterpreterKind.EXTENSION else PoolSettings()
+        if wsgi:
+            result = self._wsgi(handler, processor, defaults=defaults, runtime=choice.runtime)
+        else:
+            result = self._script(handler, processor, defaults=defaults, runtime=choice.runtime)
+        return replace(result, findings=(*placed, *result.findings))
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """What `%NAME%` means in an attribute that IIS expands: the worker process's environment."""
+        return windows_variables(_LAYOUT) | dict(self.facts.app_settings)
+
+    def _wsgi(
+        self,
+        handler: Handler,
+        processor: ScriptProcessor,
+        *,
+        defaults: PoolSettings,
+        runtime: InstalledRuntime,
+    ) -> PoolResult:
+        written = read_app_settings(self.root) if self.root else ()
+        settings, findings = self._app_settings(written, runtime=runtime)
+        regexes = [value for key, value in written if key == "WSGI_RESTART_FILE_REGEX"]
+        pool = self._pool(
+            PoolKind.WSGI,
+            processor,
+            (f"/home/{runtime.folder}/bin/python",),
+            defaults=defaults,
+            runtime=runtime,
+        )
+        return PoolResult(
+            action=_fast_cgi(handler, pool.pool),
+            pool=replace(
+                pool.pool,
+                app_settings=settings,
+                restart_regex=regexes[-1] if regexes else DEFAULT_RESTART_REGEX,
+            ),
+            findings=(*findings, *(_at(finding, handler) for finding in pool.findings)),
+        )
+
+    def _script(
+        self,
+        handler: Handler,
+        processor: ScriptProcessor,
+        *,
+        defaults: PoolSettings,
+        runtime: InstalledRuntime,
+    ) -> PoolResult:
+        """A script of the site that speaks FastCGI by itself, on one of the site's Pythons."""
+        arguments = self._arguments(processor)
+        program = (f"/home/{runtime.folder}/bin/python", *(argument.value for argument in arguments))
+        return self._finished(
+            handler, PoolKind.PROGRAM, processor, program, defaults=defaults, runtime=runtime
+        )
+
+    def _program(self, handler: Handler, processor: ScriptProcessor) -> PoolResult:
+        program = self._executable(processor.program)
+        if program is None:
+            return _refused(
+                handler,
+                "unmapped-program",
+                f"Handler '{handler.name}' names the program '{processor.program}', which has no counterpart here.",
+                remedy=r"Put a Linux program below D:\home and name that.",
+            )
+        arguments = (argument.value for argument in self._arguments(processor))
+        return self._finished(
+            handler,
+            PoolKind.PROGRAM,
+            processor,
+            (program, *arguments),
+            defaults=PoolSettings(),
+            runtime=None,
+        )
+
+    def _finished(
+        self,
+        handler: Handler,
+        kind: PoolKind,
+        processor: ScriptProcessor,
+        program: tuple[str, ...],
+        *,
+        defaults: PoolSettings,
+        runtime: InstalledRuntime | None,
+    ) -> PoolResult:
+        pool = self._pool(kind, processor, program, defaults=defaults, runtime=runtime)
+        findings = tuple(_at(finding, handler) for finding in pool.findings)
+        return PoolResult(action=_fast_cgi(handler, pool.pool), pool=pool.pool, findings=findings)
+
+    def _executable(self, text: str) -> str | None:
+        """Find a program: a name without a folder is for the sandbox's PATH; `.exe` goes where no such file is."""
+        if not {"\\", "/"} & set(text):
+            return text[:-4] if text.lower().endswith(".exe") else text
+        mapped = map_path(text, _LAYOUT, variables={}, list_folder=self.facts.list_folder)
+        if mapped.posix is None or mapped.exists or not text.lower().endswith(".exe"):
+            return mapped.posix
+        bare = map_path(text[:-4], _LAYOUT, variables={}, list_folder=self.facts.list_folder)
+        return bare.posix if bare.exists else mapped.posix
+
+    def _arguments(self, processor: ScriptProcessor) -> tuple[MappedArgument, ...]:
+        return map_arguments(processor.arguments, _LAYOUT, variables={}, list_folder=self.facts.list_folder)
+
+    def _pool(
+        self,
+        kind: PoolKind,
+        processor: ScriptProcessor,
+        program: tuple[str, ...],
+        *,
+        defaults: PoolSettings,
+        runtime: InstalledRuntime | None,
+    ) -> "_Pool":
+        application = self._application(processor)
+        settings = application.settings(defaults) if application else defaults
+        environment, findings = self._environment(application, runtime=runtime)
+        pool = FastCgiPool(
+            id=pool_id(kind, processor),
+            kind=kind,
+            requested=processor.program,
+            program=program,
+            runtime_folder=runtime.folder if runtime else None,
+            environment_variables=environment,
+            max_instances=settings.max_instances,
+            idle_timeout_seconds=settings.idle_timeout_seconds,
+            activity_timeout_seconds=settings.activity_timeout_seconds,
+            request_timeout_seconds=settings.request_timeout_seconds,
+            instance_max_requests=settings.instance_max_requests,
+            queue_length=settings.queue_length,
+            rapid_fails_per_minute=settings.rapid_fails_per_minute,
+            signal_before_terminate_seconds=settings.signal_before_terminate_seconds,
+            stderr_mode=settings.stderr_mode,
+        )
+        return _Pool(pool=pool, findings=findings)
+
+    def _application(self, processor: ScriptProcessor) -> Application | None:
+        """Find the registration of a pair; both halves are compared without case (IIS reference §1.8)."""
+        for application in self.applications:
+            registered = registered_processor(
+                expand_text(application.full_path, self._variables),
+                expand_text(application.arguments, self._variables),
+            )
+            if registered.key == processor.key:
+                return application
+        return None
+
+    def _environment(
+        self, application: Application | None, *, runtime: InstalledRuntime | None
+    ) -> tuple[tuple[tuple[str, str], ...], tuple[Finding, ...]]:
+        mapper = ValueMapper(
+            variables=known_variables(self.facts.app_settings),
+            runtime=runtime,
+            list_folder=self.facts.list_folder,
+        )
+        pairs: list[tuple[str, str]] = []
+        findings: list[Finding] = []
+        for name, value in application.environment_variables if application else ():
+            if name.upper() == "PYTHONHOME":
+                findings.append(_python_home())
+                continue
+            mapped = mapper.environment(name, value)
+            pairs.append((name, mapped.text))
+            findings += mapped.findings
+        return tuple(pairs), tuple(findings)
+
+    def _app_settings(
+        self, written: tuple[tuple[str, str], ...], *, runtime: InstalledRuntime
+    ) -> tuple[tuple[tuple[str, str], ...], tuple[Finding, ...]]:
+        mapper = ValueMapper(
+            variables=known_variables(self.facts.app_settings, written),
+            runtime=runtime,
+            list_folder=self.facts.list_folder,
+        )
+        pairs: list[tuple[str, str]] = []
+        findings: list[Finding] = []
+        for key, value in written:
+            if key.upper() == "PYTHONHOME":
+                findings.append(_python_home())
+                continue
+            mapped = self._setting(mapper, key, value, written=dict(written))
+            pairs.append((key, mapped.text))
+            findings += mapped.findings
+        if "WSGI_HANDLER" not in dict(written) and "WSGI_HANDLER" not in self.facts.app_settings:
+            findings.append(_no_wsgi_handler(self.facts.site))
+        file = self.root.file if self.root else ""
+        return tuple(pairs), tuple(replace(finding, file=file) for finding in findings)
+
+    def _setting(self, mapper: ValueMapper, key: str, value: str, *, written: dict[str, str]) -> MappedValue:
+        alternative = written.get(_ALTERNATIVE) or self.facts.app_settings.get(_ALTERNATIVE)
+        if key == "WSGI_HANDLER" and is_virtualenv_proxy(value) and alternative:
+            return MappedValue(text=alternative, findings=(_proxy_skipped(alternative),))
+        return mapper.setting(key, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    pool: FastCgiPool
+    findings: tuple[Finding, ...]
+
+
+def pool_id(kind: PoolKind, processor: ScriptProcessor) -> str:
+    """Name a pool after its (fullPath, arguments) pair, the same for every spelling that IIS takes for equal."""
+    digest = hashlib.sha256("|".join(processor.key).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{kind.value}-{digest[:8]}"
+
+
+def _interpreter(processor: ScriptProcessor) -> Interpreter | None:
+    program = processor.program
+    if is_wfastcgi(program):
+        # `…\Scripts\wfastcgi.exe` runs on the Python beside it.
+        cut = max(program.rfind("\\"), program.rfind("/"))
+        program = f"{program[: cut + 1]}python.exe"
+    found = recognise_interpreter(program, _LAYOUT, variables={})
+    if found is None and any(is_wfastcgi(part) for part in processor.argument_list):
+        return Interpreter(kind=InterpreterKind.FOLDER)
+    return found
+
+
+def _fast_cgi(handler: Handler, pool: FastCgiPool) -> FastCgi:
+    return FastCgi(pool=pool.id, handler=handler.name, file=handler.file, line=handler.line)
+
+
+def _refusal(code: str) -> Refuse:
+    return Refuse(status=500, code=code)
+
+
+def _refused(handler: Handler, code: str, message: str, *, remedy: str = "") -> PoolResult:
+    finding = Finding(severity=Severity.ERROR, code=f"webconfig.{code}", message=message, remedy=remedy)
+    return PoolResult(action=_refusal(finding.code), findings=(_at(finding, handler),))
+
+
+def _at(finding: Finding, handler: Handler) -> Finding:
+    return replace(finding, file=handler.file, line=handler.line)
+
+
+def _python_home() -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="webconfig.python-home",
+        message="PYTHONHOME is left out: the Pythons here know where their own files are.",
+    )
+
+
+def _proxy_skipped(handler: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="webconfig.virtualenv-proxy",
+        message=f"The virtual environment is one for Windows; '{handler}' runs without ptvs_virtualenv_proxy.",
+        remedy="Install the site's requirements into its Python.",
+    )
+
+
+def _no_wsgi_handler(site: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="webconfig.no-wsgi-handler",
+        message="Neither web.config nor the site's settings have WSGI_HANDLER, so no application can start.",
+        remedy=f"Add it to <appSettings>, or: homeport settings set {site} WSGI_HANDLER=app.wsgi_app",
+    )

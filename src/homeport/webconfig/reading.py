@@ -1,0 +1,107 @@
+"""Reading attribute values as IIS's schema types them, and the errors of a section (500.19)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from homeport.model.finding import Finding, Severity
+from homeport.webconfig.document import Element
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The numbers an attribute may have, both ends included (seconds or counts)."""
+
+    least: int
+    most: int
+
+
+class Fault(Exception):
+    """A section that IIS would answer 500.19 to; the compiler turns it into a finding and a refusal."""
+
+    def __init__(self, code: str, message: str, *, line: int, remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = f"webconfig.{code}"
+        self.message = message
+        self.line = line
+        self.remedy = remedy
+
+    def finding(self, file: str) -> Finding:
+        """Give the error as a finding in that file."""
+        return Finding(
+            severity=Severity.ERROR,
+            code=self.code,
+            message=self.message,
+            file=file,
+            line=self.line,
+            remedy=self.remedy,
+        )
+
+
+def required(element: Element, name: str) -> str:
+    """Return an attribute that must be written and not be empty. Raises `Fault`."""
+    value = element.get(name)
+    if not value:
+        raise Fault(
+            "missing-attribute", f"<{element.name}> has no '{name}', which it must have.", line=element.line
+        )
+    return value
+
+
+def boolean(element: Element, name: str, *, default: bool) -> bool:
+    """Return a bool attribute, `true` or `false` without case. Raises `Fault`."""
+    value = element.get(name)
+    if value is None:
+        return default
+    if value.lower() not in {"true", "false"}:
+        raise _wrong(element, name, value, expected="'true' or 'false'")
+    return value.lower() == "true"
+
+
+def number(element: Element, name: str, *, default: int, within: Range) -> int:
+    """Return an unsigned attribute. Raises `Fault` for what is no number or out of range."""
+    value = element.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and within.least <= int(value[:20]) <= within.most):
+        raise _wrong(element, name, value, expected=f"a number from {within.least} to {within.most}")
+    return int(value)
+
+
+def word(element: Element, name: str, *, default: Word) -> Word:
+    """Return one of an enumeration's words, without case. Raises `Fault`."""
+    value = element.get(name)
+    if value is None:
+        return default
+    for known in type(default):
+        if known.value.casefold() == value.strip().casefold():
+            return known
+    raise _wrong(element, name, value, expected=_one_of([known.value for known in type(default)]))
+
+
+def flags(
+    element: Element, name: str, *, default: frozenset[str], known: Mapping[str, str]
+) -> frozenset[str]:
+    """Return a comma list of words; `known` maps their lower-case form to the proper one. Raises `Fault`."""
+    value = element.get(name)
+    if value is None:
+        return default
+    words = [part.strip().lower() for part in value.split(",")]
+    if not all(part in known for part in words):
+        raise _wrong(element, name, value, expected=_one_of(list(known.values())))
+    return frozenset(known[part] for part in words)
+
+
+def _one_of(words: list[str]) -> str:
+    return "one of " + ", ".join(f"'{known}'" for known in words)
+
+
+def _wrong(element: Element, name: str, value: str, *, expected: str) -> Fault:
+    return Fault(
+        "invalid-value",
+        f"'{name}' of <{element.name}> is '{value}'; it must be {expected}.",
+        line=element.line,
+    )
