@@ -1,0 +1,196 @@
+"""The API behind the command line, on a Unix socket that only our own user can open."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from homeport.control.agent_client import Progress
+from homeport.control.service import ControlService
+from homeport.model.errors import (
+    Conflict,
+    Forbidden,
+    HomeportError,
+    Invalid,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
+from homeport.model.site import SiteState
+
+_log = structlog.get_logger(__name__)
+STATUS: dict[type[HomeportError], int] = {
+    Invalid: 400,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unsupported: 501,
+    Unavailable: 503,
+}
+_ACTIONS = {"start": SiteState.RUNNING, "stop": SiteState.STOPPED}
+
+
+def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
+    """Return the application; installations run in `tasks`, so they go on when a client leaves."""
+
+    async def get_status(_: Request) -> Response:
+        return JSONResponse(await service.status())
+
+    async def get_sites(_: Request) -> Response:
+        return JSONResponse({"sites": await service.sites()})
+
+    async def post_sites(request: Request) -> Response:
+        return JSONResponse(await service.create(_text(await _object(request), "name")), status_code=201)
+
+    async def get_site(request: Request) -> Response:
+        return JSONResponse(await service.site(request.path_params["name"]))
+
+    async def patch_site(request: Request) -> Response:
+        return JSONResponse(await service.change(request.path_params["name"], await _object(request)))
+
+    async def delete_site(request: Request) -> Response:
+        await service.delete(request.path_params["name"])
+        return Response(status_code=204)
+
+    async def post_action(request: Request) -> Response:
+        name, action = request.path_params["name"], request.path_params["action"]
+        if action == "restart":
+            return JSONResponse(await service.restart(name))
+        if action not in _ACTIONS:
+            raise NotFound(f"A site cannot '{action}'; it can start, stop and restart.")
+        return JSONResponse(await service.set_state(name, _ACTIONS[action]))
+
+    async def get_settings(request: Request) -> Response:
+        return JSONResponse(await service.settings(request.path_params["name"]))
+
+    async def put_settings(request: Request) -> Response:
+        replace = request.method == "PUT"
+        settings = await _object(request)
+        return JSONResponse(
+            await service.put_settings(request.path_params["name"], settings, replace=replace)
+        )
+
+    async def put_setting(request: Request) -> Response:
+        settings = {request.path_params["key"]: (await _object(request)).get("value")}
+        await service.put_settings(request.path_params["name"], settings, replace=False)
+        return Response(status_code=204)
+
+    async def delete_setting(request: Request) -> Response:
+        await service.delete_setting(request.path_params["name"], request.path_params["key"])
+        return Response(status_code=204)
+
+    async def get_gallery(_: Request) -> Response:
+        return JSONResponse({"entries": list(await service.gallery())})
+
+    async def get_extensions(request: Request) -> Response:
+        return JSONResponse({"extensions": await service.extensions(request.path_params["name"])})
+
+    async def post_extensions(request: Request) -> Response:
+        name, body = request.path_params["name"], await _object(request)
+        extension_id, policy = _text(body, "id"), _text(body, "policy", "same-minor")
+        await service.extensions(name)  # an unknown site is an ordinary 404
+
+        async def install(progress: Progress) -> object:
+            return await service.install(name, extension_id, policy=policy, progress=progress)
+
+        return StreamingResponse(_lines(install, tasks), media_type="application/x-ndjson")
+
+    async def delete_extension(request: Request) -> Response:
+        return JSONResponse(await service.uninstall(request.path_params["name"], request.path_params["id"]))
+
+    return Starlette(
+        routes=[
+            Route("/status", get_status),
+            Route("/sites", get_sites, methods=["GET"]),
+            Route("/sites", post_sites, methods=["POST"]),
+            Route("/sites/{name}", get_site, methods=["GET"]),
+            Route("/sites/{name}", patch_site, methods=["PATCH"]),
+            Route("/sites/{name}", delete_site, methods=["DELETE"]),
+            Route("/sites/{name}/settings", get_settings, methods=["GET"]),
+            Route("/sites/{name}/settings", put_settings, methods=["PUT", "PATCH"]),
+            Route("/sites/{name}/settings/{key:path}", put_setting, methods=["PUT"]),
+            Route("/sites/{name}/settings/{key:path}", delete_setting, methods=["DELETE"]),
+            Route("/sites/{name}/extensions", get_extensions, methods=["GET"]),
+            Route("/sites/{name}/extensions", post_extensions, methods=["POST"]),
+            Route("/sites/{name}/extensions/{id}", delete_extension, methods=["DELETE"]),
+            Route("/sites/{name}/{action}", post_action, methods=["POST"]),
+            Route("/gallery", get_gallery),
+        ],
+        exception_handlers={HomeportError: _refused, HTTPException: _no_such_route, Exception: _failed},
+    )
+
+
+def error_to_json(error: HomeportError) -> dict[str, object]:
+    """Return the one shape of every error."""
+    return {"error": {"code": error.code, "message": error.message}}
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HomeportError):
+        raise error
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    return JSONResponse(error_to_json(error), status_code=status)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    message = f"{request.method} {request.url.path} is not part of this API."
+    return JSONResponse({"error": {"code": "NotFound", "message": message}}, status_code=status)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse(_internal(error, where=request.url.path), status_code=500)
+
+
+def _internal(error: Exception, *, where: str) -> dict[str, object]:
+    """Log the unexpected under an id; the client sees only the id."""
+    incident = secrets.token_hex(4)
+    _log.error("request.failed", incident=incident, where=where, exc_info=error)
+    message = f"Something unexpected went wrong; logs/control.log tells more under {incident}."
+    return {"error": {"code": "InternalError", "message": message}}
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    try:
+        value = await request.json()
+    except ValueError as error:
+        raise Invalid(f"The request's body is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise Invalid("The request's body must be a JSON object.")
+    return value
+
+
+def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise Invalid(f"The request's body must name '{name}' as a text.")
+    return value
+
+
+async def _lines(
+    work: Callable[[Progress], Awaitable[object]], tasks: asyncio.TaskGroup
+) -> AsyncIterator[bytes]:
+    """Run `work` in `tasks`; yield one JSON line for each step it reports, then its result or its error."""
+    steps: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+
+    async def run() -> None:
+        try:
+            result = await work(lambda text, part: steps.put_nowait({"progress": text, "fraction": part}))
+            steps.put_nowait({"result": result})
+        except HomeportError as error:
+            steps.put_nowait(error_to_json(error))
+        except Exception as error:  # noqa: BLE001 — a request's boundary: it outlives the request, so it ends here
+            steps.put_nowait(_internal(error, where="installation"))
+
+    tasks.create_task(run())
+    while "progress" in (step := await steps.get()):
+        yield json.dumps(step).encode() + b"\n"
+    yield json.dumps(step).encode() + b"\n"

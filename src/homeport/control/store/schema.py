@@ -1,0 +1,67 @@
+"""The tables, as the newest migration leaves them."""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _of_site() -> sa.Column[int]:
+    return sa.Column("site_id", sa.ForeignKey("sites.id", ondelete="CASCADE"), primary_key=True)
+
+
+PLATFORM = sa.Table(
+    "platform",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("next_uid", sa.Integer, nullable=False),
+)
+"""One row: the revision that every change of desired state raises, and the next Unix user to give out."""
+
+SITES = sa.Table(
+    "sites",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(60), nullable=False, unique=True),
+    sa.Column("uid", sa.Integer, nullable=False, unique=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("deleting", sa.Boolean, nullable=False),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("publishing_user", sa.String(80), nullable=False),
+    sa.Column("publishing_password", sa.LargeBinary, nullable=False),
+    sa.Column("limits", sa.JSON, nullable=False),
+)
+APP_SETTINGS = sa.Table(
+    "app_settings",
+    METADATA,
+    _of_site(),
+    sa.Column("folded_name", sa.String(256), primary_key=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+"""`folded_name` is the name without letter case: names of settings that differ only in it are one on Windows."""
+
+RUNTIMES = sa.Table(
+    "runtimes",
+    METADATA,
+    _of_site(),
+    sa.Column("folder", sa.String(80), primary_key=True),
+    sa.Column("extension_id", sa.String(80), nullable=False),
+    sa.Column("version", sa.String(20), nullable=False),
+    sa.Column("build", sa.String(80), nullable=False),
+    sa.Column("base", sa.String, nullable=False),
+)
+HOST_NAMES = sa.Table(
+    "host_names",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("site_id", sa.ForeignKey("sites.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+"""Names beside `<site>.<domain>`, which follows from the domain the platform was started with."""
