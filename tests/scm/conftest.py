@@ -49,7 +49,6 @@ class ScmProcess:
             "WEBSITE_SITE_NAME": SITE,
             "WEBSITE_HOSTNAME": "hello.localhost",
             "WEBSITE_INSTANCE_ID": "0" * 64,
-            **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))},
             **self.settings,
             **{
                 f"APPSETTING_{name}": value

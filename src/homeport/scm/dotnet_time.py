@@ -25,7 +25,8 @@ def offset_text(nanoseconds: int) -> str:
 def utc_text(moment: datetime) -> str:
     """Write a DateTime in UTC: `2026-01-02T03:04:05.123456Z`."""
     digits = f".{moment.microsecond:06d}".rstrip("0") if moment.microsecond else ""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{digits}Z"
+    whole = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    return f"{whole}{digits}Z"
 
 
 def read_utc(text: str) -> datetime | None:

@@ -62,7 +62,8 @@ def exception_detail(status: int, error: BaseException) -> Response:
 
 def homeport_error(error: HomeportError) -> Response:
     """Answer a refusal by its kind; the message was written for the caller."""
-    return message(_STATUS.get(type(error), 500), error.message)
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    return message(status, error.message)
 
 
 def _with_type(headers: Mapping[str, str] | None, content_type: str) -> dict[str, str]:

@@ -1,0 +1,231 @@
+"""Building a Python site while it is deployed, with real interpreters (Kudu reference §12.5)."""
+
+import base64
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import SITE, ScmProcess
+
+WEB_CONFIG = r"""<?xml version="1.0"?>
+<configuration><system.webServer><handlers>
+  <add name="PythonHandler" path="*" verb="*" modules="FastCgiModule" resourceType="Unspecified"
+       scriptProcessor="D:\home\Python3117x64\python.exe|D:\home\Python3117x64\wfastcgi.py"/>
+</handlers></system.webServer></configuration>
+"""
+BUILD = "[config]\nSCM_DO_BUILD_DURING_DEPLOYMENT = true\n"
+
+
+def wheel(name: str, files: dict[str, str]) -> bytes:
+    """Make a pure wheel, version 1.0."""
+    metadata = f"{name}-1.0.dist-info"
+    contents = {
+        **files,
+        f"{metadata}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{metadata}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        lines = []
+        for path, text in contents.items():
+            made.writestr(path, text)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            lines.append(f"{path},sha256={digest},{len(text.encode())}")
+        made.writestr(f"{metadata}/RECORD", "\n".join([*lines, f"{metadata}/RECORD,,"]) + "\n")
+    return buffer.getvalue()
+
+
+TINY = wheel("tiny", {"tiny.py": "NAME = 'tiny'\n"})
+DJANGO = wheel("django", {"django/__init__.py": ""})
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with pip, made once."""
+    folder = tmp_path_factory.mktemp("runtime") / "python"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def install(environment: Path) -> Callable[..., Path]:
+    """Put a runtime into a site, as a folder below its home."""
+
+    def put(scm: ScmProcess, name: str = "python3117x64") -> Path:
+        return Path(shutil.copytree(environment, scm.home / name, symlinks=True))
+
+    return put
+
+
+def imported(runtime: Path, module: str) -> bool:
+    line = [runtime / "bin/python", "-c", f"import {module}"]
+    return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+
+def files(**more: "str | bytes") -> "dict[str, bytes | str]":
+    return {
+        ".deployment": BUILD,
+        "app.py": "",
+        "web.config": WEB_CONFIG,
+        "requirements.txt": "./wheels/tiny-1.0-py3-none-any.whl\n",
+        "wheels/tiny-1.0-py3-none-any.whl": TINY,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_requirements_go_into_the_runtime_that_web_config_names(
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path], installer: str
+) -> None:
+    scm = start_scm(HOMEPORT_BUILD_INSTALLER=installer)
+    other, named = install(scm, "python3130x64"), install(scm)
+
+    scm.deploy(files())
+
+    record = scm.latest()
+    log = scm.log_text(record["id"])
+    assert record["status"] == 4, log
+    assert f"Installing requirements.txt with {installer} into Python" in log
+    assert imported(named, "tiny")
+    assert not imported(other, "tiny")
+    assert list(named.glob("lib/*/site-packages/__pycache__/tiny.*.pyc"))
+
+
+def test_settings_of_pip_that_uv_does_not_read_choose_pip(
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
+) -> None:
+    scm = start_scm(PIP_FIND_LINKS="/nowhere")
+    install(scm)
+
+    scm.deploy(files())
+
+    assert "Installing requirements.txt with pip into" in scm.log_text(scm.latest()["id"])
+    assert scm.latest()["status"] == 4
+
+
+def test_a_runtime_that_is_not_there_is_stood_in_for_by_the_newest_with_a_warning(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    runtime = install(scm, "python3120x64")
+
+    scm.deploy(files())
+
+    log = scm.log_text(scm.latest()["id"])
+    assert scm.latest()["status"] == 4, log
+    assert "web.config names 'Python3117x64', which this site does not have" in log
+    assert imported(runtime, "tiny")
+
+
+def test_a_site_without_python_fails_and_is_told_how_to_get_one(scm: ScmProcess) -> None:
+    scm.deploy(files())
+
+    record = scm.latest()
+    assert record["status"] == 3
+    assert f"homeport extension add {SITE} python3117x64" in record["status_text"]
+    assert f"homeport extension add {SITE} python3117x64" in scm.log_text(record["id"])
+
+
+def test_requirements_that_cannot_be_installed_fail_the_deployment_with_pips_words(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    install(scm)
+
+    scm.deploy(files(**{"requirements.txt": "./wheels/none-1.0-py3-none-any.whl\n"}))
+
+    record = scm.latest()
+    log = scm.log_text(record["id"])
+    assert record["status"] == 3
+    assert "pip could not install requirements.txt" in log
+    assert "none-1.0-py3-none-any.whl" in log
+    entries = scm.client.get(f"/api/deployments/{record['id']}/log").json()
+    assert entries[-1]["message"] == "Deployment Failed."
+    assert (
+        next(entry for entry in entries if entry["message"] == "Running deployment command...")["type"] == 2
+    )
+
+
+def test_a_marker_skips_the_build(scm: ScmProcess) -> None:
+    scm.deploy(files(**{".skipPythonDeployment": ""}))
+
+    assert scm.latest()["status"] == 4
+    assert "Found .skipPythonDeployment" in scm.log_text(scm.latest()["id"])
+
+
+def test_a_package_without_requirements_is_only_copied(scm: ScmProcess) -> None:
+    scm.deploy({".deployment": BUILD, "app.py": ""})
+
+    assert scm.latest()["status"] == 4
+    assert "no requirements.txt" in scm.log_text(scm.latest()["id"])
+
+
+def test_a_web_config_for_the_version_takes_the_place_of_web_config(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    install(scm)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    scm.deploy(files(**{f"web.{version}.config": WEB_CONFIG + "<!-- for the version -->"}))
+
+    assert "for the version" in (scm.web_root / "web.config").read_text()
+
+
+@pytest.mark.parametrize("skipped", [True, False])
+def test_django_collects_its_static_files_unless_told_not_to(
+    scm: ScmProcess, install: Callable[..., Path], skipped: bool
+) -> None:
+    install(scm)
+    more: dict[str, str | bytes] = {
+        "requirements.txt": "./wheels/django-1.0-py3-none-any.whl\n",
+        "wheels/django-1.0-py3-none-any.whl": DJANGO,
+        "manage.py": "import sys\nopen('static/done.txt', 'w').write(' '.join(sys.argv[1:]))\nsys.exit(3)\n",
+    }
+
+    scm.deploy(files(**more, **({".skipDjango": ""} if skipped else {})))
+
+    log = scm.log_text(scm.latest()["id"])
+    assert scm.latest()["status"] == 4, log  # collectstatic may fail
+    assert (scm.web_root / "static/done.txt").exists() is not skipped
+    if not skipped:
+        assert (scm.web_root / "static/done.txt").read_text() == "collectstatic --noinput --clear"
+        assert "collectstatic failed" in log
+
+
+def test_output_of_the_build_comes_line_by_line_into_the_log(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    runtime = install(scm)
+    pip = runtime / "bin/python"
+    pip.unlink()
+    pip.write_text("#!/bin/sh\necho one\necho two >&2\nprintf 'three without end'\nexit 7\n")
+    pip.chmod(0o755)
+
+    scm.deploy(files())
+
+    log = scm.log_text(scm.latest()["id"])
+    for line in ("  one", "  two", "  three without end"):
+        assert line in log.splitlines()
+    assert "exit code 7" in log
+
+
+def test_a_build_that_hangs_is_ended_with_everything_it_started(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    runtime = install(scm)
+    scm.client.post("/api/settings", json={"SCM_COMMAND_IDLE_TIMEOUT": "1"})
+    pip = runtime / "bin/python"
+    pip.unlink()
+    pip.write_text("#!/bin/sh\necho so far\nsleep 71.3 &\nsleep 71.3\n")
+    pip.chmod(0o755)
+
+    scm.deploy(files())
+
+    log = scm.log_text(scm.latest()["id"])
+    assert "  so far" in log.splitlines()
+    assert "was aborted due to no output nor CPU activity for 1 seconds" in log
+    assert subprocess.run(["pgrep", "-f", "^sleep 71.3$"], capture_output=True, check=False).stdout == b""
