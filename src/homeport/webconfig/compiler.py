@@ -137,7 +137,8 @@ class _Compiler:
                     self._note([fault.finding(layer.file)])
                     return (_refuse_all(folder, fault.code),)
                 self._note(findings)
-        return tuple(self._rule(folder, handler, handlers) for handler in handlers.handlers if handler.holds)
+        rules = tuple(self._rule(folder, handler, handlers) for handler in handlers.handlers if handler.holds)
+        return rules or (_no_handler(folder),)
 
     def _rule(self, folder: str, handler: Handler, handlers: HandlerList) -> Rule:
         denial = _denial(handler, handlers)
@@ -192,7 +193,12 @@ def _has(handler: Handler, module: str) -> bool:
 
 
 def _refuse_all(folder: str, code: str) -> Rule:
-    return Rule(folder=folder, base=folder, action=Refuse(status=500, sub_status=19, code=code))
+    return Rule(folder=folder, action=Refuse(status=500, sub_status=19, code=code))
+
+
+def _no_handler(folder: str) -> Rule:
+    """A folder whose list was cleared answers 404.4; it must not fall back on its parent's rules."""
+    return Rule(folder=folder, action=Refuse(status=404, sub_status=4))
 
 
 def _foreign(handler: Handler) -> Finding:

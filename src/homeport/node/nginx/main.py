@@ -58,7 +58,7 @@ class MainConfig:
 
 def render_main(config: MainConfig) -> str:
     """Render the main configuration file. Raises `Invalid` for a path that nginx configuration cannot hold."""
-    user = [directive("user", config.user), directive("worker_rlimit_nofile", "65536")] if config.user else []
+    user = [directive("user", config.user)] if config.user else []
     return render(
         [
             *user,
@@ -90,6 +90,7 @@ def _http(config: MainConfig) -> list[Node]:
 def _connections() -> list[Node]:
     return [
         directive("access_log", "off"),
+        directive("log_not_found", "off"),
         directive("server_tokens", "off"),
         directive("sendfile", "on"),
         directive("tcp_nopush", "on"),
