@@ -197,8 +197,9 @@ def test_django_collects_its_static_files_unless_told_not_to(
 
 
 def test_output_of_the_build_comes_line_by_line_into_the_log(
-    scm: ScmProcess, install: Callable[..., Path]
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
 ) -> None:
+    scm = start_scm(HOMEPORT_BUILD_INSTALLER="pip")
     runtime = install(scm)
     pip = runtime / "bin/python"
     pip.unlink()
@@ -214,8 +215,9 @@ def test_output_of_the_build_comes_line_by_line_into_the_log(
 
 
 def test_a_build_that_hangs_is_ended_with_everything_it_started(
-    scm: ScmProcess, install: Callable[..., Path]
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
 ) -> None:
+    scm = start_scm(HOMEPORT_BUILD_INSTALLER="pip")
     runtime = install(scm)
     scm.client.post("/api/settings", json={"SCM_COMMAND_IDLE_TIMEOUT": "1"})
     pip = runtime / "bin/python"
