@@ -14,6 +14,7 @@ from homeport.runtimes.seed import Seed
 
 pytestmark = pytest.mark.interpreters
 MINORS = ["3.6", "3.8", "3.11", "3.13"]
+RUN = (sys.executable, "-I", "-m", "homeport.runtimes.place")
 
 
 def placement(seed: Seed, home: Path, folder: str = "python361x64") -> Placement:
@@ -34,7 +35,7 @@ def run(line: tuple[str, ...]) -> tuple[int, list[dict[str, object]]]:
 
 
 def install(seed: Seed, home: Path, folder: str = "python361x64") -> Path:
-    code, lines = run(place_program(placement(seed, home, folder), python=sys.executable))
+    code, lines = run(place_program(placement(seed, home, folder), run=RUN))
     assert code == 0, lines
     return home / folder
 
@@ -119,7 +120,7 @@ def test_the_installation_reports_progress_and_leaves_a_record(
 ) -> None:
     seed = seed_of("3.11")
 
-    code, lines = run(place_program(placement(seed, tmp_path), python=sys.executable))
+    code, lines = run(place_program(placement(seed, tmp_path), run=RUN))
 
     fractions = [line["fraction"] for line in lines[:-1]]
     record = json.loads((tmp_path / "SiteExtensions/python361x64/homeport.json").read_text())
@@ -169,7 +170,7 @@ def test_a_folder_of_the_sites_own_is_not_touched(seed_of: Callable[[str], Seed]
     (tmp_path / "python361x64").mkdir()
     (tmp_path / "python361x64/thesis.txt").write_text("two years of work")
 
-    code, lines = run(place_program(placement(seed_of("3.11"), tmp_path), python=sys.executable))
+    code, lines = run(place_program(placement(seed_of("3.11"), tmp_path), run=RUN))
 
     assert (code, lines[-1]["error"]["code"]) == (1, "FolderInTheWay")  # type: ignore[index]
     assert (tmp_path / "python361x64/thesis.txt").exists()
@@ -183,13 +184,13 @@ def test_two_installations_of_one_id_do_not_run_at_once(
     with (folder / "install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        code, lines = run(place_program(placement(seed_of("3.11"), tmp_path), python=sys.executable))
+        code, lines = run(place_program(placement(seed_of("3.11"), tmp_path), run=RUN))
 
     assert (code, lines[-1]["error"]["code"]) == (1, "InstallRunning")  # type: ignore[index]
 
 
 def test_a_killed_installation_is_cleared_by_the_next(seed_of: Callable[[str], Seed], tmp_path: Path) -> None:
-    line = place_program(placement(seed_of("3.11"), tmp_path), python=sys.executable)
+    line = place_program(placement(seed_of("3.11"), tmp_path), run=RUN)
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     process.stdout.readline()
@@ -205,7 +206,7 @@ def test_a_killed_installation_is_cleared_by_the_next(seed_of: Callable[[str], S
 def test_removing_takes_the_folder_and_the_record(seed_of: Callable[[str], Seed], tmp_path: Path) -> None:
     folder = install(seed_of("3.11"), tmp_path)
 
-    code, lines = run(removal_program(folder, "python361x64", python=sys.executable))
+    code, lines = run(removal_program(folder, "python361x64", run=RUN))
 
     assert code == 0
     assert "packages that were installed into it" in str(lines[-2]["progress"])
@@ -213,7 +214,7 @@ def test_removing_takes_the_folder_and_the_record(seed_of: Callable[[str], Seed]
 
 
 def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
-    code, lines = run(removal_program(tmp_path / "python361x64", "python361x64", python=sys.executable))
+    code, lines = run(removal_program(tmp_path / "python361x64", "python361x64", run=RUN))
 
     assert (code, lines[-1]["error"]["code"]) == (1, "RuntimeNotFound")  # type: ignore[index]
 

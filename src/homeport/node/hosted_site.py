@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import regex
 import structlog
 
-import homeport
 from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
 from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
@@ -26,6 +24,7 @@ from homeport.node.log_files import LogFile, OutputPipe
 from homeport.node.network import SiteNetwork
 from homeport.node.nginx.server import SiteServer, render_site
 from homeport.node.options import PlatformOptions
+from homeport.node.platform_view import TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, Spawn, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
@@ -48,7 +47,6 @@ _POSTPONE_SECONDS = 0.2
 _DEPLOYMENT_LOCK = "deployments.lock"
 _MOST_INSTANCES = 120
 _NEVER = 10.0**9
-PLATFORM_TOOLS = "/opt/homeport/bin"
 _EMPTY_PLAN = HostingPlan(rules=(), pools=(), findings=())
 _SCM_LIMITS = PoolLimits(
     max_instances=1,
@@ -355,9 +353,9 @@ class HostedSite:
     async def _start_scm(self, start: WorkerStart) -> Process:
         environment = site_environment(self.desired, instance=self._node.instance, runtime=None, scm=True)
         environment |= {"HOMEPORT_SCM_IDLE_SECONDS": str(_SCM_IDLE_SECONDS), "PYTHONUNBUFFERED": "1"}
-        environment["PATH"] = f"{PLATFORM_TOOLS}:{environment['PATH']}"
+        environment["PATH"] = f"{TOOLS}:{environment['PATH']}"
         return await self._launch(
-            (sys.executable, "-m", "homeport.scm"),
+            platform_program("homeport.scm"),
             environment=environment,
             mounts=(*self._runtime_mounts(), *platform_mounts()),
             stdin=start.listening_fd,
@@ -425,8 +423,7 @@ class HostedSite:
         )
 
     def _runtime_mounts(self) -> tuple[Mount, ...]:
-        bases = sorted({runtime.base for runtime in self.desired.runtimes} - {"/usr", "/"})
-        return tuple(Mount(source=Path(base), target=base) for base in bases)
+        return base_mounts({runtime.base for runtime in self.desired.runtimes})
 
 
 def pool_limits(plan: FastCgiPool) -> PoolLimits:
@@ -442,15 +439,6 @@ def pool_limits(plan: FastCgiPool) -> PoolLimits:
         processors=processors,
         max_requests=plan.instance_max_requests,
     )
-
-
-def platform_mounts() -> tuple[Mount, ...]:
-    """Return what a process that runs the platform's own code needs to see: its Python, its packages, uv."""
-    source = Path(homeport.__file__).parent
-    folders = {Path(sys.prefix), Path(sys.base_prefix), source.parent} - {Path("/usr")}
-    uv = Path(sys.prefix) / "bin/uv"
-    tools = (Mount(source=uv, target=f"{PLATFORM_TOOLS}/uv"),) if uv.exists() else ()
-    return (*(Mount(source=folder, target=str(folder)) for folder in sorted(folders)), *tools)
 
 
 def _restarts(pool: FastCgiPool, path: str) -> bool:

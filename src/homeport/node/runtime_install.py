@@ -6,18 +6,19 @@ Nothing is written into a tenant's folder by the agent itself: the copying runs 
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homeport.model.errors import Conflict, HomeportError, Unavailable
-from homeport.node.hosted_site import HostedSite, platform_mounts
+from homeport.node.hosted_site import HostedSite
 from homeport.node.layout import NodeLayout
+from homeport.node.platform_view import base_mounts, check_base, platform_mounts, platform_program
 from homeport.node.sandbox import Mount
 from homeport.runtimes.gallery import Gallery, Resolution
 from homeport.runtimes.place import Placement, place_program, removal_program
 from homeport.runtimes.seed import Seed, prepare_seed
 
+_PLACE = platform_program("homeport.runtimes.place")
 Progress = Callable[[str, float], None]
 _OUTPUT_BYTES = 1024 * 1024
 _TEMPLATE = "/opt/homeport/template"
@@ -52,8 +53,8 @@ async def install_runtime(
         base=seed.entry.base,
         note=resolution.note,
     )
-    mounts = (*_base_mount(seed), Mount(source=seed.template.resolve(), target=_TEMPLATE))
-    await _run_in_site(site, place_program(placement, python=sys.executable), mounts=mounts)
+    mounts = (*base_mounts({seed.entry.base}), Mount(source=seed.template.resolve(), target=_TEMPLATE))
+    await _run_in_site(site, place_program(placement, run=_PLACE), mounts=mounts)
     return {
         "folder": resolution.folder,
         "id": resolution.requested.text,
@@ -67,7 +68,7 @@ async def install_runtime(
 async def remove_runtime(site: HostedSite, folder: str) -> None:
     """Remove a Python and everything installed into it from a site. Raises `Unavailable` when that fails."""
     ids = {runtime.folder: runtime.id for runtime in site.desired.runtimes}
-    line = removal_program(Path("/home") / folder, ids.get(folder, folder), python=sys.executable)
+    line = removal_program(Path("/home") / folder, ids.get(folder, folder), run=_PLACE)
     await _run_in_site(site, line, mounts=())
 
 
@@ -78,14 +79,11 @@ def _prepare(
     resolution = gallery.resolve(runtime_id, policy=policy)
     if resolution.note:
         progress(resolution.note, 0.05)
+    if resolution.entry.base:
+        check_base(Path(resolution.entry.base))
     entry = gallery.download(resolution.entry, progress=lambda text, part: progress(text, 0.05 + part * 0.3))
     seed = prepare_seed(runtimes, entry, progress=lambda text, part: progress(text, 0.35 + part * 0.35))
     return resolution, seed
-
-
-def _base_mount(seed: Seed) -> tuple[Mount, ...]:
-    base = Path(seed.entry.base)
-    return () if base == Path("/usr") else (Mount(source=base, target=str(base)),)
 
 
 async def _run_in_site(site: HostedSite, line: Sequence[str], *, mounts: Sequence[Mount]) -> None:

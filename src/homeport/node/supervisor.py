@@ -174,7 +174,7 @@ class Supervisor:
 
     async def _start_control(self) -> Process:
         layout = self._layout
-        line = [sys.executable, "-m", "homeport.control", "--data", str(layout.data)]
+        line = ["--data", str(layout.data)]
         line += ["--agent-socket", str(layout.agent_socket), "--socket", str(layout.control_socket)]
         line += ["--auth-socket", str(layout.auth_socket), "--domain", self._options.domain]
         line += ["--http-port", str(self._options.http_port), "--https-port", str(self._options.https_port)]

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,17 +44,19 @@ class Placement:
     note: str = ""
 
 
-def place_program(placement: Placement, *, python: str) -> tuple[str, ...]:
-    """Return the command that places, for a sandbox in which `seed` and `target` are at these paths."""
+def place_program(placement: Placement, *, run: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that places, for a sandbox in which `seed` and `target` are at these paths.
+
+    `run` is the command that runs this module.
+    """
     named = {name: str(value) for name, value in asdict(placement).items()}
     options = (part for name, value in named.items() for part in (f"--{name}", value))
-    return (python, "-I", "-m", "homeport.runtimes.place", "install", *options)
+    return (*run, "install", *options)
 
 
-def removal_program(target: Path, extension_id: str, *, python: str) -> tuple[str, ...]:
+def removal_program(target: Path, extension_id: str, *, run: Sequence[str]) -> tuple[str, ...]:
     """Return the command that removes the runtime in `target` and its record."""
-    line = (python, "-I", "-m", "homeport.runtimes.place", "remove")
-    return (*line, "--target", str(target), "--id", extension_id)
+    return (*run, "remove", "--target", str(target), "--id", extension_id)
 
 
 def place(placement: Placement, *, progress: Progress) -> None:
