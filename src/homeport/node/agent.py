@@ -108,6 +108,9 @@ class Agent:
                 except (HomeportError, OSError) as error:
                     _log.error("site.not-applied", site=name, reason=str(error))
                     problems[name] = str(error)
+                except Exception as error:  # noqa: BLE001 — one site's content must not stop the others
+                    _log.exception("site.not-applied", site=name)
+                    problems[name] = f"The site could not be brought up: {error!r}."
             self.revision = revision
             write_state(
                 self._desired_file,
@@ -171,12 +174,12 @@ class Agent:
         dirty, self._dirty = self._dirty, set()
         if not dirty:
             return
-        texts = {name: self.sites[name].nginx_text() if name in self.sites else None for name in dirty}
+        texts, problems = self._texts(dirty)
         try:
-            problems = await self._nginx.apply(texts)
+            problems |= await self._nginx.apply(texts)
         except HomeportError as error:
             _log.error("nginx.not-reloaded", reason=str(error))
-            problems = dict.fromkeys(dirty, str(error))
+            problems |= dict.fromkeys(dirty, str(error))
         for name in dirty:
             self._problems.pop(name, None)
             site = self.sites.get(name)
@@ -184,6 +187,20 @@ class Agent:
                 site.reason = problems.get(name, "")
                 site.retire_pools()
         self._problems |= problems
+
+    def _texts(self, names: Iterable[str]) -> tuple[dict[str, str | None], dict[str, str]]:
+        """Render the sites; one that cannot be rendered keeps its last text, and the reason is returned for it."""
+        texts: dict[str, str | None] = {}
+        problems = {}
+        for name in names:
+            try:
+                texts[name] = self.sites[name].nginx_text() if name in self.sites else None
+            except HomeportError as error:
+                problems[name] = str(error)
+            except Exception as error:  # noqa: BLE001 — one site's configuration must not stop the others'
+                _log.exception("site.not-rendered", site=name)
+                problems[name] = f"The site's configuration could not be compiled: {error!r}."
+        return texts, problems
 
     async def _take_up(self) -> None:
         self._node.cgroups.remove_all()

@@ -94,7 +94,7 @@ def agent_api(agent: Agent) -> Starlette:
             Route("/sites/{site}/runtimes", post_runtime, methods=["POST"]),
             Route("/sites/{site}/runtimes/{folder}", delete_runtime, methods=["DELETE"]),
         ],
-        exception_handlers={HomeportError: _refused},
+        exception_handlers={HomeportError: _refused, Exception: _failed},
     )
 
 
@@ -103,6 +103,11 @@ async def _refused(_: Request, error: Exception) -> Response:
         raise error
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse(_error_to_json(error), status_code=status)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    _log.error("request.failed", path=request.url.path, exc_info=error)
+    return JSONResponse({"error": {"code": "InternalError", "message": "See agent.log."}}, status_code=500)
 
 
 def _error_to_json(error: HomeportError) -> dict[str, object]:
