@@ -1,0 +1,1 @@
+"""The measurements: each starts what it needs, yields samples and leaves nothing running."""

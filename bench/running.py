@@ -1,0 +1,133 @@
+"""One run from beginning to end: prepares, measures, gathers the sections."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from bench.machine import facts
+from bench.measures.cold import measure_cold
+from bench.measures.loads import measure_loads
+from bench.measures.scale import measure_neighbours, measure_scale
+from bench.plan import Part, RunPlan
+from bench.samples import (
+    DisturbanceSample,
+    FootprintSample,
+    LoadSample,
+    MemorySample,
+    NeighbourSample,
+    ReloadSample,
+    Results,
+    RouteSample,
+    Sample,
+    SampleT,
+    Section,
+    StackName,
+)
+from bench.stacks.homeport import Homeport, Platform, homeports
+from bench.stacks.peers import peers
+from bench.stacks.stack import Stack
+from bench.stacks.town import Town
+from bench.workshop import Workshop, peer_versions, prepare_peers
+
+ValueT = TypeVar("ValueT")
+
+
+class Run:
+    """A run; `results` grows part by part, so what was measured survives an interruption."""
+
+    def __init__(self, workshop: Workshop, plan: RunPlan, *, results: Results) -> None:
+        self._workshop = workshop
+        self._plan = plan
+        self.results = results
+
+    def prepare(self) -> None:
+        """Build what is missing and describe the machine."""
+        if Part.LOADS in self._plan.parts:
+            prepare_peers(self._workshop)
+            versions = peer_versions(self._workshop)
+            self.results = replace(self.results, machine=facts() | versions)
+        else:
+            self.results = replace(self.results, machine=dict(self.results.machine) | facts())
+
+    def measure(self, part: Part) -> None:
+        """Measure one part; its sections replace those of an earlier run."""
+        {
+            Part.LOADS: self._loads,
+            Part.COLD: self._cold,
+            Part.SCALE: self._scale,
+            Part.NEIGHBOURS: self._neighbours,
+        }[part]()
+
+    def _loads(self) -> None:
+        own = [stack for stack in homeports(self._workshop) if stack.name in self._plan.stacks]
+        for stack in own:
+            stack.prepare()
+        others = [peer for peer in peers(self._workshop) if peer.name in self._plan.stacks]
+        stacks: list[Stack] = [*own, *others]
+        stamp = _Stamp()
+        samples = list(measure_loads(self._workshop, stacks=stacks, plan=self._plan.load))
+        self.results = replace(
+            self.results,
+            load=stamp.section(_only(samples, LoadSample)),
+            memory=stamp.section(_only(samples, MemorySample)),
+        )
+
+    def _cold(self) -> None:
+        stack = self._accelerated()
+        stack.prepare()
+        stamp = _Stamp()
+        samples = measure_cold(stack, loads=self._plan.cold_loads, attempts=self._plan.cold_attempts)
+        self.results = replace(self.results, cold=stamp.section(samples))
+
+    def _scale(self) -> None:
+        towns = [self._town(sites) for sites in self._plan.scale_sites]
+        stamp = _Stamp()
+        samples = list(measure_scale(towns, plan=self._plan.scale))
+        self.results = replace(
+            self.results,
+            route=stamp.section(_only(samples, RouteSample)),
+            reload=stamp.section(_only(samples, ReloadSample)),
+            disturbance=stamp.section(_only(samples, DisturbanceSample)),
+            footprint=stamp.section((*_only(samples, FootprintSample), *self._known_footprints(active=True))),
+        )
+
+    def _neighbours(self) -> None:
+        lone, crowd = self._town(1), self._town(self._plan.crowd, inhabited=self._plan.crowd)
+        stamp = _Stamp()
+        samples = list(measure_neighbours(lone=lone, crowd=crowd, plan=self._plan.scale))
+        active = [sample for sample in _only(samples, FootprintSample) if sample.active]
+        self.results = replace(
+            self.results,
+            neighbours=stamp.section(_only(samples, NeighbourSample)),
+            footprint=stamp.section((*self._known_footprints(active=False), *active)),
+        )
+
+    def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
+        known = self.results.footprint.samples if self.results.footprint else ()
+        return [sample for sample in known if bool(sample.active) == active]
+
+    def _accelerated(self) -> Homeport:
+        return next(
+            stack for stack in homeports(self._workshop) if stack.name is StackName.HOMEPORT_ACCELERATED
+        )
+
+    def _town(self, sites: int, *, inhabited: int = 1) -> Town:
+        folder = self._workshop.folder / f"town-{sites}-{inhabited}"
+        return Town(platform=Platform(workshop=self._workshop, data=folder), sites=sites, inhabited=inhabited)
+
+
+class _Stamp:
+    """When a measurement began and how busy the machine was before it."""
+
+    def __init__(self) -> None:
+        self._taken = datetime.now(UTC).isoformat(timespec="minutes")
+        self._load_average = os.getloadavg()[0]
+
+    def section(self, samples: Iterable[SampleT]) -> Section[SampleT]:
+        return Section(taken=self._taken, load_average=self._load_average, samples=tuple(samples))
+
+
+def _only(samples: Iterable[Sample], kind: type[ValueT]) -> list[ValueT]:
+    return [sample for sample in samples if isinstance(sample, kind)]

@@ -1,0 +1,115 @@
+"""Platforms that host many sites, made through the control plane's own API (the one behind the command line)."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from bench.machine import command_line
+from bench.samples import Load
+from bench.stacks.homeport import RUNTIME, Platform, web_config
+from bench.stacks.stack import EXPECTED, fetch
+from bench.workshop import APPS
+from bench.wrk import Target
+
+AT_ONCE = 16
+"""Requests to the control plane at the same time."""
+
+TARGET_SITE = "site-0000"
+
+
+@dataclass(slots=True, kw_only=True)
+class Town:
+    """A platform with `sites` sites, of which the first `inhabited` have the application; the others are new and empty."""
+
+    platform: Platform
+    sites: int
+    inhabited: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all sites."""
+        return [f"site-{number:04}" for number in range(self.sites)]
+
+    def prepare(self) -> None:
+        """Make the sites, unless they are there. Raises `StartError`, `httpx.HTTPError`."""
+        stamp = self.platform.data / ".bench"
+        wanted = f"{self.sites} {self.inhabited} {web_config(Load.MARK)}{(APPS / 'mark.py').read_text()}"
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        shutil.rmtree(self.platform.data, ignore_errors=True)
+        self.platform.workshop.say(f"making {self.sites} sites")
+        with self.platform:
+            asyncio.run(
+                _populate(self._control_socket(), names=self.names, inhabited=self.names[: self.inhabited])
+            )
+            for name in self.names[: self.inhabited]:
+                self.furnish(name)
+        stamp.write_text(wanted)
+
+    def target(self, site: str = TARGET_SITE) -> Target:
+        """Name the address of a site."""
+        return self.platform.target(site, load=Load.MARK)
+
+    def furnish(self, site: str, *, mark: str | None = None) -> None:
+        """Put the application into a site's content folder, each file at one stroke."""
+        folder = self.platform.content(site)
+        _replace(folder / "mark.py", (APPS / "mark.py").read_text(), like=folder)
+        _replace(folder / "web.config", web_config(Load.MARK, mark=mark), like=folder)
+
+    def configure(self, site: str, *, mark: str | None) -> None:
+        """Change a site's web.config alone, at one stroke."""
+        folder = self.platform.content(site)
+        _replace(folder / "web.config", web_config(Load.MARK, mark=mark), like=folder)
+
+    def visit(self, names: Sequence[str]) -> None:
+        """Ask each site once, one after another. Raises `RuntimeError` for a wrong answer."""
+        first = self.target()
+        domain = first.host.partition(".")[2]
+        for name in names:
+            where = Target(url=first.url, host=f"{name}.{domain}")
+            if (answer := fetch(where)) != (200, EXPECTED[Load.MARK]):
+                raise RuntimeError(f"{name} answered with status {answer[0]}")
+
+    def _control_socket(self) -> str:
+        """Find the control plane's socket where its own command line names it."""
+        for pid in self.platform.members().platform:
+            words = command_line(pid).split(" ")
+            if "homeport.control" in words and "--socket" in words:
+                return words[words.index("--socket") + 1]
+        raise RuntimeError("the control plane is not among the platform's processes")
+
+
+def _replace(path: Path, text: str, *, like: Path) -> None:
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(text)
+    owner = like.stat()
+    os.chown(aside, owner.st_uid, owner.st_gid)
+    aside.replace(path)
+
+
+async def _populate(socket: str, *, names: Sequence[str], inhabited: Sequence[str]) -> None:
+    transport = httpx.AsyncHTTPTransport(uds=socket)
+    turns = asyncio.Semaphore(AT_ONCE)
+    async with httpx.AsyncClient(transport=transport, base_url="http://homeport", timeout=600) as client:
+
+        async def create(name: str) -> None:
+            async with turns:
+                (await client.post("/sites", json={"name": name})).raise_for_status()
+
+        async def add_python(name: str) -> None:
+            async with turns:
+                answer = await client.post(f"/sites/{name}/extensions", json={"id": RUNTIME})
+                last = json.loads(answer.text.splitlines()[-1])
+                if "result" not in last:
+                    raise RuntimeError(f"{name}: {last}")
+
+        await asyncio.gather(*(create(name) for name in names))
+        if inhabited:
+            await add_python(inhabited[0])  # prepares the Python that the others copy
+            await asyncio.gather(*(add_python(name) for name in inhabited[1:]))
