@@ -14,7 +14,15 @@ from pathlib import Path
 
 from homeport.node.nginx.main import MainConfig, render_main
 from homeport.node.nginx.server import SiteServer, render_site
-from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind, ResourceType, Rule, StaticFiles
+from homeport.webconfig.plan import (
+    FastCgi,
+    FastCgiPool,
+    HostingPlan,
+    PoolKind,
+    ResourceType,
+    Rule,
+    StaticFiles,
+)
 
 DEADLINE_SECONDS = 20.0
 HOST = "hello.localhost"
@@ -94,7 +102,9 @@ def _pairs(data: bytes) -> dict[str, str]:
     while at < len(data):
         name_length, value_length = length(), length()
         name = data[at : at + name_length].decode()
-        found[name] = data[at + name_length : at + name_length + value_length].decode("utf-8", "surrogateescape")
+        found[name] = data[at + name_length : at + name_length + value_length].decode(
+            "utf-8", "surrogateescape"
+        )
         at += name_length + value_length
     return found
 
@@ -321,5 +331,8 @@ def check(folders: Folders, text: str) -> subprocess.CompletedProcess[str]:
     main = folders.root / "nginx.conf"
     main.write_text(folders.main())
     return subprocess.run(
-        ["nginx", "-t", "-q", "-p", str(folders.root), "-c", str(main)], capture_output=True, text=True, check=False
+        ["nginx", "-t", "-q", "-p", str(folders.root), "-c", str(main)],
+        capture_output=True,
+        text=True,
+        check=False,
     )

@@ -66,7 +66,7 @@ class RuleCompiler:
         self._site = site
         self._pass_to = pass_to
         self._hidden = hidden_pattern(plan)
-        self._folders = _folders(site, plan)
+        self._folders = [folder for folder in _folders(site, plan) if not self._never_served(folder.path)]
         actions = [rule.action for folder in self._folders for rule in folder.rules]
         self._names = {action: f"@homeport_rule_{at}" for at, action in enumerate(dict.fromkeys(actions))}
 
@@ -80,7 +80,7 @@ class RuleCompiler:
         if self._names:
             nodes.append(directive("error_page", _DISPATCH_STATUS, "=", _TARGET))
         if self._hidden:
-            # A regular expression goes before every folder's prefix, but for the exact ones (see `_paths`).
+            # A regular expression goes before every folder's prefix.
             nodes.append(
                 block("location", Plain("~*"), Plain(self._hidden), body=[directive("return", "404")])
             )
@@ -95,18 +95,14 @@ class RuleCompiler:
 
     def _locations(self, folder: _Folder) -> list[Node]:
         body = [*self._dispatch(folder), *self._body(folder.last)]
-        return [
-            block("location", *modifier, Plain(path), body=body)
-            for modifier, path in self._paths(folder.path)
-        ]
+        locations: list[Node] = [block("location", Plain(folder.path), body=body)]
+        if folder.path != "/":
+            locations.append(block("location", "=", Plain(folder.path.rstrip("/")), body=body))
+        return locations
 
-    def _paths(self, path: str) -> list[tuple[tuple[str, ...], str]]:
-        if path == "/":
-            return [((), path)]
-        alone = path.rstrip("/")
-        if self._hidden and re.search(self._hidden, alone, re.IGNORECASE):
-            return []
-        return [(("=",), alone), ((), path)]
+    def _never_served(self, path: str) -> bool:
+        """An exact location goes before the hidden one, so a hidden folder must have none."""
+        return bool(self._hidden and re.search(self._hidden, path.rstrip("/"), re.IGNORECASE))
 
     def _dispatch(self, folder: _Folder) -> list[Node]:
         if not folder.rules:
