@@ -109,7 +109,7 @@ def test_settings_of_pip_that_uv_does_not_read_choose_pip(
     assert scm.latest()["status"] == 4
 
 
-def test_a_runtime_that_is_not_there_is_stood_in_for_by_the_newest_with_a_warning(
+def test_a_runtime_that_is_not_there_is_stood_in_for_by_the_only_one_with_a_warning(
     scm: ScmProcess, install: Callable[..., Path]
 ) -> None:
     runtime = install(scm, "python3120x64")
@@ -118,7 +118,8 @@ def test_a_runtime_that_is_not_there_is_stood_in_for_by_the_newest_with_a_warnin
 
     log = scm.log_text(scm.latest()["id"])
     assert scm.latest()["status"] == 4, log
-    assert "web.config names 'Python3117x64', which this site does not have" in log
+    assert "which this site does not have" in log
+    assert f"homeport extension add {SITE} python3117x64" in log
     assert imported(runtime, "tiny")
 
 
@@ -231,3 +232,17 @@ def test_a_build_that_hangs_is_ended_with_everything_it_started(
     assert "  so far" in log.splitlines()
     assert "was aborted due to no output nor CPU activity for 1 seconds" in log
     assert subprocess.run(["pgrep", "-f", "^sleep 71.3$"], capture_output=True, check=False).stdout == b""
+
+
+def test_what_the_web_config_comes_to_is_in_the_log_of_any_deployment(scm: ScmProcess) -> None:
+    scm.deploy({"web.config": WEB_CONFIG, "sub/web.config": "<configuration><odd/></configuration>"})
+
+    record = scm.latest()
+    entries = scm.client.get(f"/api/deployments/{record['id']}/log").json()
+    command = next(entry for entry in entries if entry["message"] == "Running deployment command...")
+    said = {child["message"]: child["type"] for child in scm.client.get(command["details_url"]).json()}
+    assert record["status"] == 4
+    assert any(
+        kind == 2 and "web.config" in text and "extension add" in text for text, kind in said.items()
+    ), said
+    assert any("sub/web.config:1" in text and "odd" in text for text in said), said

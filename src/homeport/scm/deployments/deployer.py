@@ -11,9 +11,11 @@ import threading
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from homeport.model.errors import HomeportError
+from homeport.model.finding import Severity
 from homeport.scm.deployments.archive import (
     BrokenPackage,
     UnsafePackage,
@@ -25,6 +27,7 @@ from homeport.scm.deployments.archive import (
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package
+from homeport.scm.deployments.hosting import choose_python, compile_site, installed_pythons
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
 from homeport.scm.deployments.record import DeploymentRecord, Status
@@ -37,6 +40,7 @@ from homeport.windows.paths import windows_text
 _ZIP_DEFAULTS = {"SCM_DO_BUILD_DURING_DEPLOYMENT": "False"}
 _HTTP_SECONDS = 100
 _MOST_DOT_DEPLOYMENT = 64 * 1024
+_KINDS = {Severity.INFO: Kind.MESSAGE, Severity.WARNING: Kind.WARNING, Severity.ERROR: Kind.ERROR}
 
 
 class Stopped(Exception):
@@ -245,11 +249,15 @@ class Deployer:
                 Kind.WARNING,
             )
         self._sync(work)
-        if not build:
-            return
-        if is_python_site(work.target):
-            build_python(self._build_run(work), work.target)
-        else:
+        home, site = self._options.home, self._options.site
+        pythons = installed_pythons(home)
+        plan = compile_site(home, pythons, site=site)
+        for finding in plan.findings:
+            work.log.child(str(finding), _KINDS[finding.severity])
+        if build and is_python_site(work.target):
+            chosen = partial(choose_python, plan, pythons, site=site)
+            build_python(self._build_run(work), work.target, choose=chosen)
+        elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
 
     def _sync(self, work: _Work) -> None:

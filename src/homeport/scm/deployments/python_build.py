@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.scm.deployments.build_process import IdleTimeout, run_program
+from homeport.scm.deployments.hosting import SitePython
 from homeport.scm.deployments.log import DeploymentLog, Kind
-from homeport.scm.deployments.runtime import SitePython, choose_python
 from homeport.scm.options import ScmOptions
 
 _UV_OLDEST = (3, 8)
@@ -68,8 +68,11 @@ def is_python_site(source: Path) -> bool:
     return (source / "requirements.txt").is_file()
 
 
-def build_python(run: BuildRun, target: Path) -> None:
-    """Install what the site in `target` requires; raises `BuildFailed` and `NoRuntime`."""
+def build_python(run: BuildRun, target: Path, *, choose: Callable[[], tuple[SitePython, str]]) -> None:
+    """Install what the site in `target` requires; raises `BuildFailed`, and what `choose` raises.
+
+    `choose` gives the Python to install into, and a warning for the log (empty: none).
+    """
     run.log.child("Handling python deployment.")
     if not is_python_site(target):
         run.log.child("There is no requirements.txt: nothing is installed.")
@@ -77,7 +80,7 @@ def build_python(run: BuildRun, target: Path) -> None:
     if (target / ".skipPythonDeployment").exists():
         run.log.child("Found .skipPythonDeployment: nothing is installed.")
         return
-    python, note = choose_python(run.options.home, run.options.layout, site=run.options.site)
+    python, note = choose()
     if note:
         run.log.child(note, Kind.WARNING)
     _install(run, python, target)

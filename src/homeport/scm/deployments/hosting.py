@@ -1,0 +1,143 @@
+"""What the deployed web.config files come to: findings for the log, and the Python that the site will run on.
+
+The same compiler decides here and in the agent, so a build installs into what the handler will run on.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homeport.model.errors import Invalid
+from homeport.model.site import InstalledRuntime
+from homeport.windows.interpreters import folder_version
+
+if TYPE_CHECKING:
+    from homeport.webconfig import HostingPlan
+
+_VERSION = re.compile(r"^version(?:_info)?\s*=\s*(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
+_MOST_BYTES = 1024 * 1024
+_MOST_FOLDERS = 20_000
+_SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
+_EXAMPLE_ID = "python3117x64"
+
+
+class NoRuntime(Invalid):
+    """The site has no Python; the message says how it gets one."""
+
+    code = "NoRuntime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePython:
+    """An interpreter in the site: its folder, and its version as far as `pyvenv.cfg` or the name tells."""
+
+    folder: Path
+    version: tuple[int, ...]
+
+    @property
+    def program(self) -> Path:
+        """The interpreter itself."""
+        return self.folder / "bin/python"
+
+    def __str__(self) -> str:
+        numbers = ".".join(str(number) for number in self.version)
+        return f"Python {numbers} in {self.folder.name}" if numbers else f"the Python in {self.folder.name}"
+
+
+def installed_pythons(home: Path) -> list[SitePython]:
+    """Return the runtimes of a site: the folders directly below home that hold a Python of their own."""
+    with os.scandir(home) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    return [python for name in names if (python := _python(home / name)) is not None]
+
+
+def compile_site(home: Path, pythons: Sequence[SitePython], *, site: str) -> "HostingPlan":
+    """Compile the web.config files below the web root, as the agent will."""
+    # Late: parsing XML is a third of a cold start, and only deployments need it.
+    from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
+
+    def list_folder(path: str) -> list[str] | None:
+        if path == "/":
+            return ["home"]
+        below = path.removeprefix("/home").lstrip("/")
+        try:
+            return os.listdir(home / below) if path.split("/")[1] == "home" else None  # noqa: PTH208
+        except OSError:
+            return None
+
+    runtimes = tuple(
+        InstalledRuntime(
+            folder=python.folder.name,
+            id=python.folder.name,
+            version=".".join(str(number) for number in python.version),
+            build="",
+            base="",
+        )
+        for python in pythons
+    )
+    tree = ConfigurationTree(files=_configuration_files(home / "site/wwwroot"))
+    return compile_plan(tree, SiteFacts(site=site, runtimes=runtimes, list_folder=list_folder))
+
+
+def choose_python(plan: "HostingPlan", pythons: Sequence[SitePython], *, site: str) -> tuple[SitePython, str]:
+    """Return the Python to install into, and a warning where that is not what a handler runs on.
+
+    Raises `NoRuntime` where the site has none.
+    """
+    folders = {pool.runtime_folder for pool in plan.pools if pool.runtime_folder is not None}
+    used = [python for python in pythons if python.folder.name in folders]
+    if used:
+        return used[0], ""
+    if not pythons:
+        wanted = next(
+            (_wanted_id(finding.remedy) for finding in plan.findings if _wanted_id(finding.remedy)), ""
+        )
+        raise NoRuntime(
+            "The site has no Python to install requirements.txt into. Add one: homeport extension add "
+            f"{site} {wanted or _EXAMPLE_ID}"
+        )
+    newest = max(pythons, key=lambda python: python.version)
+    if len(pythons) == 1:
+        return newest, ""
+    return (
+        newest,
+        f"No handler of web.config runs on one of the site's Pythons: {newest}, the newest, is used.",
+    )
+
+
+def _wanted_id(remedy: str) -> str:
+    match = re.search(r"homeport extension add \S+ (\S+)", remedy)
+    return match[1] if match else ""
+
+
+def _python(folder: Path) -> SitePython | None:
+    try:
+        text = (folder / "pyvenv.cfg").read_text(errors="replace")
+    except OSError:
+        return None
+    if not (folder / "bin/python").exists():
+        return None
+    match = _VERSION.search(text)
+    version = tuple(int(number) for number in match.groups() if number) if match else ()
+    return SitePython(folder=folder, version=version or folder_version(folder.name))
+
+
+def _configuration_files(root: Path) -> dict[str, bytes]:
+    """Read the web.config of every folder, links not followed."""
+    files: dict[str, bytes] = {}
+    for number, (folder, folders, names) in enumerate(os.walk(root)):
+        if number >= _MOST_FOLDERS:
+            break
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        for name in names:
+            if name.lower() == "web.config":
+                with contextlib.suppress(OSError):
+                    path = Path(folder, name)
+                    if path.is_file() and path.stat().st_size <= _MOST_BYTES:
+                        below = path.parent.relative_to(root).as_posix()
+                        files["" if below == "." else below] = path.read_bytes()
+    return files
