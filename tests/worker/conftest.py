@@ -10,7 +10,7 @@ from .workers import Worker, worker
 Start = Callable[..., AbstractContextManager[Worker]]
 
 
-@pytest.fixture(params=["off"], ids=["pure"], scope="session")
+@pytest.fixture(params=["off", "require"], ids=["pure", "compiled"], scope="session")
 def loop(request: pytest.FixtureRequest) -> str:
     """Each test of behaviour runs over both loops."""
     return str(request.param)

@@ -72,8 +72,7 @@ class Environment:
         env["PATH_TRANSLATED"] = env["SCRIPT_FILENAME"] = self._root + path
         env["REMOTE_HOST"] = address = env["REMOTE_ADDR"]
         if address:
-            peer = "{}:{}" if ":" not in address else "[{}]:{}"
-            peer = peer.format(address, env["REMOTE_PORT"])
+            peer = (address if ":" not in address else "[" + address + "]") + ":" + env["REMOTE_PORT"]
             forwarded = env.get("HTTP_X_FORWARDED_FOR")
             env["HTTP_X_FORWARDED_FOR"] = forwarded + ", " + peer if forwarded else peer
         https = env["HTTPS"]

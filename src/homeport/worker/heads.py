@@ -19,30 +19,36 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     )
 )
-_REMEMBERED_NAMES = 1024
+_REMEMBERED = 1024
 
 PLAIN = 0
 CONTENT_LENGTH = 1
 
 
 class Heads:
-    """Renders heads and remembers which header names have been found good.
+    """Renders heads and remembers which statuses and header names have been found good.
 
-    The names come from the application, in few spellings; what is beyond `_REMEMBERED_NAMES` is checked each time.
+    Both come from the application, in few spellings; what is beyond `_REMEMBERED` is checked each time.
     """
 
-    __slots__ = ("kinds",)
+    __slots__ = ("kinds", "statuses")
 
     def __init__(self) -> None:
         self.kinds: Dict[Any, int] = {}
+        self.statuses: Dict[Any, bool] = {}
+        """Status line to whether its responses have no body."""
 
-    def render(self, status: Any, headers: Iterable[Tuple[Any, Any]]) -> Tuple[bytes, Optional[int]]:
-        """Return the lines without the empty one that ends a head, and the length of the body if they tell it.
+    def render(self, status: Any, headers: Iterable[Tuple[Any, Any]]) -> Tuple[bytes, Optional[int], bool]:
+        """Return the lines without the empty one that ends a head, the length of the body if they tell it, and
+        whether a response of this status has no body.
 
         Raises TypeError for what is no text (bytes are taken as wfastcgi takes them), ValueError for text that may not
         be in a header, AssertionError for headers that belong to the connection and not to the application.
         """
-        length: Optional[str] = None
+        length = None
+        bodiless = self.statuses.get(status)
+        if bodiless is None:
+            bodiless = self._classify_status(status)
         parts = ["Status: ", status, "\r\n"]
         kinds = self.kinds
         for name, value in headers:
@@ -50,7 +56,7 @@ class Heads:
             if kind is None:
                 kind = self._classify(name)
             if kind:
-                length = value
+                length = _length(value)
             parts += (name, ": ", value, "\r\n")
         try:
             text = "".join(parts)
@@ -59,10 +65,17 @@ class Heads:
             text = "".join(parts)
         lines = len(parts) // 4 + 1
         if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
-            raise ValueError("a status or header holds a line break or a NUL: {!r}".format(text))
-        if not _STATUS.match(parts[1]):
+            raise ValueError("a header holds a line break or a NUL: {!r}".format(text))
+        return text.encode("latin-1"), length, bodiless
+
+    def _classify_status(self, status: Any) -> bool:
+        text = _native(status)
+        if not _STATUS.match(text):
             raise ValueError("the status must be three digits and a reason: {!r}".format(status))
-        return text.encode("latin-1"), None if length is None else _length(length)
+        bodiless = text[:3] in ("204", "304")
+        if len(self.statuses) < _REMEMBERED:
+            self.statuses[status] = bodiless
+        return bodiless
 
     def _classify(self, name: Any) -> int:
         text = _native(name)
@@ -72,7 +85,7 @@ class Heads:
         if lowered in _HOP_BY_HOP or lowered == "status":
             raise AssertionError("the header {} is not the application's to send (PEP 3333)".format(text))
         kind = CONTENT_LENGTH if lowered == "content-length" else PLAIN
-        if len(self.kinds) < _REMEMBERED_NAMES:
+        if len(self.kinds) < _REMEMBERED:
             self.kinds[name] = kind
         return kind
 

@@ -2,6 +2,7 @@
 
 import atexit
 import faulthandler
+import importlib
 import io
 import os
 import signal
@@ -53,8 +54,22 @@ def _serve(options: WorkerOptions, slot: Slot, listener: socket.socket, stop: St
     if slot.resting == scoreboard.FAILED:
         server.serve(options.instance_max_requests, options.failure_linger_seconds, _LONGEST_LINGER_SECONDS)
         return
+    accelerator = None if options.accelerator == "off" else _accelerator(options.accelerator == "require")
     slot.become(scoreboard.IDLE)
-    server.serve(options.instance_max_requests)
+    if accelerator is None:
+        server.serve(options.instance_max_requests)
+    else:
+        server.serve_compiled(accelerator, options.instance_max_requests)
+
+
+def _accelerator(required: bool) -> Any:
+    """Return the compiled loop; None when this installation has none. Raises ImportError when it is required."""
+    try:
+        return importlib.import_module("homeport.worker._accelerator")
+    except ImportError:
+        if required:
+            raise
+        return None
 
 
 def _apply_settings(options: WorkerOptions) -> None:

@@ -20,30 +20,18 @@ _pack = fastcgi.HEADER.pack
 class Response:
     """What one request is answered with. It keeps to one order: start, head with the first bytes, body, end."""
 
-    __slots__ = (
-        "_bodiless",
-        "_head",
-        "_heads",
-        "_is_head",
-        "_left",
-        "_request_id",
-        "_slot",
-        "_socket",
-        "ended",
-        "head_sent",
-    )
+    # Defaults of the class: an instance is made for each request, and sets only what is its own.
+    _head: Optional[bytes] = None
+    _left: Optional[int] = None
+    head_sent = False
+    ended = False
 
     def __init__(self, heads: Heads, sock: socket.socket, slot: Slot, request_id: int, is_head: bool) -> None:
         self._heads = heads
         self._socket = sock
         self._slot = slot
         self._request_id = request_id
-        self._is_head = is_head
-        self._bodiless = is_head
-        self._head: Optional[bytes] = None
-        self._left: Optional[int] = None
-        self.head_sent = False
-        self.ended = False
+        self._bodiless = self._is_head = is_head
 
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:
         """PEP 3333's callable. Raises AssertionError when called twice, and what `Heads.render` raises."""
@@ -55,9 +43,8 @@ class Response:
                 exc_info = None
         elif self._head is not None:
             raise AssertionError("start_response has already been called")
-        self._head, self._left = self._heads.render(status, headers)
-        # A response that has no body by its status ends with its head, whatever the application yields.
-        self._bodiless = self._is_head or status[:3] in ("204", "304")
+        self._head, self._left, bodiless = self._heads.render(status, headers)
+        self._bodiless = bodiless or self._is_head
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -158,7 +145,7 @@ class Response:
 
     def send_page(self, status: str, page: bytes) -> None:
         """Answer with a page of ours instead of whatever the application had begun to say."""
-        self._head, self._left = self._heads.render(
+        self._head, self._left, _ = self._heads.render(
             status, [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
         )
         self._bodiless = self._is_head

@@ -94,6 +94,52 @@ class Server:
             if idle_seconds is not None:
                 until = min(time.monotonic() + idle_seconds, last)
 
+    def serve_compiled(self, accelerator: Any, most: int) -> None:
+        """Serve as `serve` does, by the compiled loop, which comes back to this class for all that is unusual."""
+        environment = self._environment
+        try:
+            accelerator.serve(
+                most=most,
+                listener=self._listener.fileno(),
+                epoll=self._epoll.fileno(),
+                wake=self._stop.wake_fd,
+                descriptor=self._slot.descriptor,
+                index=self._slot.index,
+                simple=environment.simple,
+                application=self._application,
+                template=environment.template,
+                root=environment.root,
+                complete=environment.complete,
+                render=self._heads.render,
+                statuses=self._heads.statuses,
+                kinds=self._heads.kinds,
+                slow=self._serve_slowly,
+                failed=self._fail_compiled,
+                drain_wake=self._stop.drain_wake,
+                client_gone=ClientGone,
+                bytesio=io.BytesIO,
+            )
+        except OSError:
+            if not self._stop.requested:
+                raise
+
+    def _serve_slowly(self, descriptor: int, data: bytes, requests: int) -> int:
+        """Serve for the compiled loop a connection that it does not understand; return the requests counted so far."""
+        self._slot.requests = requests
+        self._serve_guarded(self._socket(descriptor), data)
+        return self._slot.requests
+
+    def _fail_compiled(
+        self, error: BaseException, descriptor: int, method: str, path: str, head_sent: int, ended: int
+    ) -> None:
+        """Take over a response whose application failed under the compiled loop."""
+        response = Response(self._heads, self._socket(descriptor), self._slot, 1, method == "HEAD")
+        response.head_sent, response.ended = bool(head_sent), bool(ended)
+        try:
+            self._fail(error, response, method, path)
+        except ClientGone:
+            return
+
     def _wait(self, until: Optional[float]) -> bool:
         """Wait for a connection or a signal; False when the time is over."""
         seconds = _NAP_SECONDS
@@ -107,28 +153,36 @@ class Server:
         return True
 
     def _serve_connection(self, descriptor: int) -> None:
-        # A descriptor's number comes back after each close, and so does the object that wraps it: making one costs
-        # more than the whole exchange of bytes.
+        try:
+            self._serve_guarded(self._socket(descriptor), b"")
+        finally:
+            os.close(descriptor)
+
+    def _socket(self, descriptor: int) -> socket.socket:
+        """Return an object for the descriptor.
+
+        The number comes back after each close, and so does the object: making one costs more than the whole exchange.
+        """
         sock = self._sockets.get(descriptor)
         if sock is None:
             sock = self._sockets[descriptor] = socket.socket(
                 socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor
             )
+        return sock
+
+    def _serve_guarded(self, sock: socket.socket, data: bytes) -> None:
         try:
-            try:
-                data = sock.recv(FIRST_RECEIVE, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
+            if not data:
+                try:
+                    data = sock.recv(FIRST_RECEIVE, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
             if data:
                 self.serve_data(sock, data)
-        except ClientGone:
-            pass
-        except ConnectionError:
-            pass
+        except (ClientGone, ConnectionError):
+            return
         except ProtocolError as error:
             sys.stderr.write("A FastCGI peer broke the protocol: {}.\n".format(error))
-        finally:
-            os.close(descriptor)
 
     def serve_data(self, sock: socket.socket, data: bytes) -> None:
         """Serve the request whose first bytes are these. Raises ClientGone and ProtocolError."""
@@ -162,7 +216,7 @@ class Server:
         method = env["REQUEST_METHOD"]
         path = env["URL"]
         slot = self._slot
-        slot.begin((method + " " + env["REQUEST_URI"]).encode("latin-1", "replace"))
+        slot.begin((method + " " + env["REQUEST_URI"]).encode("latin-1"))
         response = Response(self._heads, sock, slot, request_id, method == "HEAD")
         try:
             result = self._application(env, response.start_response)
@@ -179,6 +233,7 @@ class Server:
         except BaseException as error:  # noqa: BLE001 - the request boundary: also sys.exit() and cancellations
             self._fail(error, response, method, path)
         finally:
+            response.ended = True  # a write() kept beyond its request must not reach another one's connection
             slot.end()
 
     def _fail(self, error: BaseException, response: Response, method: str, path: str) -> None:
@@ -204,17 +259,14 @@ def _plain_params(data: bytes, env: Dict[str, Any]) -> int:
     text = data.decode("latin-1")
     position = _PARAMS_AT
     while position < end:
-        name_size = data[position]
+        name_at = position + 2
         value_size = data[position + 1]
-        position += 2
-        if name_size > 127:
-            return 0
-        if value_size > 127:
-            value_size = (
-                (value_size & 127) << 24 | data[position] << 16 | data[position + 1] << 8 | data[position + 2]
-            )
-            position += 3
-        value_at = position + name_size
+        if data[position] | value_size > 127:
+            if data[position] > 127:
+                return 0
+            value_size = int.from_bytes(data[position + 1 : position + 5], "big") & 0x7FFFFFFF
+            name_at += 3
+        value_at = name_at + data[position]
         position = value_at + value_size
-        env[text[value_at - name_size : value_at]] = text[value_at:position]
+        env[text[name_at:value_at]] = text[value_at:position]
     return after if position == end else 0

@@ -10,7 +10,7 @@ from homeport.worker import scoreboard as layout
 # One store for all fields: many small ones cost more than the bytes. The order of the fields is the layout's.
 _BUSY = struct.Struct("<IIQQQQ8xH448s")
 _REST = struct.Struct("<IIQQQ")
-_ACTIVITY = struct.Struct("<Q")
+_COUNT = struct.Struct("<Q")
 
 
 def _fallback_clock() -> int:
@@ -24,14 +24,26 @@ clock = getattr(time, "monotonic_ns", _fallback_clock)
 class Slot:
     """Writes one slot. `resting` is the state between requests, IDLE unless the application failed to start."""
 
-    __slots__ = ("_activity_at", "_at", "_memory", "_pid", "_ready_at", "requests", "resting")
+    __slots__ = (
+        "_activity_at",
+        "_at",
+        "_memory",
+        "_pid",
+        "_ready_at",
+        "descriptor",
+        "index",
+        "requests",
+        "resting",
+    )
 
-    def __init__(self, memory: mmap.mmap, index: int) -> None:
+    def __init__(self, memory: mmap.mmap, index: int, descriptor: int = -1) -> None:
+        self.descriptor = descriptor
+        self.index = index
         self._memory = memory
         self._at = index * layout.SLOT_SIZE
         if self._at + layout.SLOT_SIZE > len(memory):
             raise ValueError("the scoreboard has no slot {}".format(index))
-        self._activity_at = self._at + layout.LAST_ACTIVITY_OFFSET
+        self._activity_at = self._at + layout.LAST_COUNT_OFFSET
         self._pid = os.getpid()
         self._ready_at = 0
         self.requests = 0
@@ -55,7 +67,7 @@ class Slot:
 
     def touch(self) -> None:
         """Note that bytes moved for the request in hand."""
-        _ACTIVITY.pack_into(self._memory, self._activity_at, clock())
+        _COUNT.pack_into(self._memory, self._activity_at, clock())
 
     def end(self) -> None:
         """Count a request as completed."""
@@ -69,15 +81,17 @@ class Slot:
     def become(self, state: int) -> None:
         """Enter a state between requests; the first time it is IDLE the application has become ready."""
         self.resting = state
+        # The compiled loop counts in the memory itself.
+        self.requests = _COUNT.unpack_from(self._memory, self._at + layout.REQUESTS_OFFSET)[0]
         if state == layout.IDLE and not self._ready_at:
             self._ready_at = clock()
-            _ACTIVITY.pack_into(self._memory, self._at + layout.READY_AT_OFFSET, self._ready_at)
+            _COUNT.pack_into(self._memory, self._at + layout.READY_AT_OFFSET, self._ready_at)
         self.rest()
 
 
 def open_slot(descriptor: int, index: int) -> Slot:
     """Map the scoreboard behind the descriptor. Raises OSError or ValueError."""
-    return Slot(mmap.mmap(descriptor, os.fstat(descriptor).st_size), index)
+    return Slot(mmap.mmap(descriptor, os.fstat(descriptor).st_size), index, descriptor)
 
 
 def private_slot() -> Slot:
