@@ -42,17 +42,18 @@ class Program:
         """Give the last lines that the program wrote."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
-    def stop(self) -> None:
+    def stop(self, *, within_seconds: float = STOP_SECONDS) -> None:
         """Ask it to end, wait, and kill what is left of it."""
         family = [psutil.Process(pid) for pid in descendants(self.pid)]
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(within_seconds)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
+        psutil.wait_procs(family, timeout=STOP_SECONDS)  # also reaps those that became our own children
 
 
 def start(

@@ -40,7 +40,9 @@ class Members:
 class Stack(Protocol):
     """A way to serve an application. Not started twice at once."""
 
-    name: StackName
+    @property
+    def name(self) -> StackName:
+        """The stack's name in tables."""
 
     def start(self, load: Load) -> Target:
         """Start serving the application and return when it answers rightly with all its processes."""

@@ -1,0 +1,142 @@
+"""The page and its chart hold what was measured and say what was not."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+
+from bench.report.chart import draw
+from bench.report.page import render
+from bench.samples import (
+    ColdSample,
+    DisturbanceSample,
+    FootprintSample,
+    LoadSample,
+    MemorySample,
+    NeighbourSample,
+    ReloadSample,
+    Results,
+    RouteSample,
+    Section,
+    StackName,
+    from_json,
+    to_json,
+)
+from bench.summary import rows
+
+Make = Callable[..., LoadSample]
+
+
+def section(*samples):
+    return Section(taken="2026-01-01T00:00+00:00", load_average=0.1, samples=samples)
+
+
+def full(make_sample: Make) -> Results:
+    memory = {"load": "hello", "front_bytes": 1, "platform_bytes": 0, "site_processes": 3}
+    disturbance = {"sites": 100, "changes": 8, "requests": 1000, "failures": 0, "socket_errors": 0}
+    footprint = {"front_bytes": 10, "platform_bytes": 20, "ready_seconds": 1.0}
+    return Results(
+        machine={"cores": "2"},
+        notes=("a note",),
+        load=section(
+            make_sample(),
+            make_sample(stack=StackName.HOMEPORT_PURE.value, back_cpu=35.0),
+            make_sample(stack=StackName.GRANIAN.value, failures=7),
+        ),
+        memory=section(
+            MemorySample(stack=StackName.UWSGI.value, site_bytes=10_000_000, **memory),
+            MemorySample(stack=StackName.HOMEPORT_PURE.value, site_bytes=25_000_000, **memory),
+        ),
+        cold=section(
+            *(
+                ColdSample(stack="s", load="flask_hello", attempt=n, request_seconds=0.3, import_seconds=0.22)
+                for n in range(3)
+            )
+        ),
+        route=section(
+            RouteSample(sites=1, round=0, front_cpu=10, back_cpu=10, failures=0, socket_errors=0),
+            RouteSample(sites=100, round=0, front_cpu=11, back_cpu=10, failures=0, socket_errors=0),
+        ),
+        reload=section(ReloadSample(sites=100, attempt=0, seconds=0.012, cpu_seconds=0.01)),
+        disturbance=section(
+            DisturbanceSample(what="reload", clients="new connections", **disturbance),
+            DisturbanceSample(what="change", clients="kept alive", slowest_change=0.6, **disturbance),
+        ),
+        footprint=section(
+            FootprintSample(sites=1, active=0, site_bytes=0, **footprint),
+            FootprintSample(sites=20, active=20, site_bytes=200_000_000, **footprint),
+        ),
+        neighbours=section(
+            NeighbourSample(sites=1, round=0, p50=100, p99=1000, failures=0, socket_errors=0),
+            NeighbourSample(sites=200, round=0, p50=100, p99=1100, failures=0, socket_errors=0),
+        ),
+    )
+
+
+def test_results_survive_their_file(make_sample: Make) -> None:
+    results = full(make_sample)
+
+    assert from_json(to_json(results)) == results
+
+
+def test_nothing_measured_survives_its_file_too() -> None:
+    assert from_json(to_json(Results())) == Results()
+
+
+def test_a_page_without_measurements_says_so() -> None:
+    assert "Not measured in the last run." in render(Results())
+
+
+def test_the_page_shows_ratios_and_marks(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert (
+        "| raw WSGI, 32 | **0.50 / 1.00** | 1.00 / 1.00 | invalid: 7 bad answers, 0 socket errors |" in page
+    )
+    assert "| Homeport, pure Python: raw WSGI, 32 connections | 0.83 | 0.50 | ✗ missed | 1.00 | ✓ |" in page
+    assert (
+        "| Homeport, accelerated: Flask, 32 connections | 1.05 | – | not measured | – | not measured |"
+        in page
+    )
+
+
+def test_the_page_marks_limits(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "beyond the application's import (median) | 100 ms | 80 ms | ✓ |" in page
+    assert "500 ms; 0 | 600 ms; 0 | ✗ missed |" in page
+    assert (
+        "p99 latency of one site among 200 with processes, as a multiple of a lone site's | 1.2 | 1.10 | ✓ |"
+        in page
+    )
+
+
+def test_memory_is_a_multiple_of_uwsgis(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| Homeport, pure Python | 2.50× (25.0 MB) |" in page
+    assert "10.0 MB per site" in page
+
+
+def test_every_table_row_has_as_many_cells_as_its_head(make_sample: Make) -> None:
+    widths: set[int] = set()
+    for line in [*render(full(make_sample)).splitlines(), ""]:
+        if line.startswith("|"):
+            widths.add(line.count("|"))
+            assert len(widths) == 1, line
+        else:
+            widths.clear()
+
+
+def test_the_chart_is_well_formed_and_has_a_bar_for_each_valid_row(make_sample: Make) -> None:
+    results = full(make_sample)
+    assert results.load
+
+    chart = ElementTree.fromstring(draw(rows(results.load.samples)))
+
+    bars = chart.findall("{http://www.w3.org/2000/svg}rect")
+    assert len(bars) == 2
+    assert "invalid" in "".join(chart.itertext())
+    assert float(bars[0].attrib["width"]) * 2 == float(bars[1].attrib["width"])
+
+
+def test_the_chart_has_colours_for_the_dark(make_sample: Make) -> None:
+    assert "prefers-color-scheme:dark" in draw(rows([make_sample()]))
