@@ -6,6 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+
+from homeport.model.errors import Conflict
 
 _BUSY_SECONDS = 10
 
@@ -24,12 +27,21 @@ def open_database(folder: Path) -> sa.Engine:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Run the migrations that this database has not seen; all of them or none."""
+    """Run the migrations that this database has not seen; all of them or none.
+
+    Raises `Conflict` when a newer Homeport has changed the schema.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise Conflict(
+                f"{engine.url.database} was written by a newer Homeport; start that one, or restore a backup.",
+                code="NewerDatabase",
+            ) from error
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
