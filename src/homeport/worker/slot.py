@@ -43,7 +43,7 @@ class Slot:
         self._at = index * layout.SLOT_SIZE
         if self._at + layout.SLOT_SIZE > len(memory):
             raise ValueError("the scoreboard has no slot {}".format(index))
-        self._activity_at = self._at + layout.LAST_COUNT_OFFSET
+        self._activity_at = self._at + layout.LAST_ACTIVITY_OFFSET
         self._pid = os.getpid()
         self._ready_at = 0
         self.requests = 0
