@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from homeport.model.errors import Conflict
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
+from homeport.scm.deployments.endpoint import retry_seconds
 from homeport.scm.deployments.kudusync import Item, Kind, is_ignored, plan_sync
 from homeport.scm.deployments.log import DeploymentLog
 from homeport.scm.deployments.log import Kind as LogKind
@@ -282,6 +283,13 @@ def test_a_failure_is_kept_only_as_the_newest_record() -> None:
 
     assert to_purge(newest, active=None) == ["f2"]
     assert to_purge([record("s"), record("f", age=1, status=Status.FAILED)], active=None) == ["f"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(None, 30), ("", 30), ("5", 10), ("60", 60), ("x", 30), ("-1", 30)]
+)
+def test_clients_are_asked_to_wait_ten_seconds_at_least(text: str | None, seconds: int) -> None:
+    assert retry_seconds(text) == seconds
 
 
 # Logs, manifests, settings

@@ -14,6 +14,7 @@ from homeport.scm.options import ScmOptions
 _GRACE_SECONDS = 3
 _LAST_RESORT_SECONDS = 4.5
 _LOOK_SECONDS = 0.25
+_LINGER_SECONDS = 0.1
 
 
 def serve(options: ScmOptions, listening: socket.socket) -> None:
@@ -67,6 +68,20 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._stopping.set)
         signal.setitimer(signal.ITIMER_REAL, _LAST_RESORT_SECONDS)
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what was accepted by then, and end.
+
+        A connection that the kernel still queues waits for the next process; one that was taken out of the queue
+        and has not sent its request yet would be lost if it were closed at once.
+        """
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LINGER_SECONDS)
+        while self._application.activity.is_busy() and not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _LINGER_SECONDS)
+        await super().shutdown(sockets)
 
 
 async def _leave_when_idle(server: uvicorn.Server, application: Application, *, idle_seconds: float) -> None:

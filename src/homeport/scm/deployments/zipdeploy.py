@@ -1,7 +1,8 @@
 """`/api/zipdeploy`: a package in, a deployment out, at once or in the background (Kudu reference §3.2)."""
 
 import asyncio
-import contextlib
+import sys
+import traceback
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -169,8 +170,9 @@ class ZipDeployEndpoint:
         def done(ended: asyncio.Future[None]) -> None:
             self._running.discard(ended)
             busy.__exit__(None, None, None)
-            with contextlib.suppress(asyncio.CancelledError):
-                ended.exception()  # seen: it is in the record
+            error = None if ended.cancelled() else ended.exception()
+            if error is not None and not isinstance(error, UnsafePackage | PackageFailed):
+                traceback.print_exception(error, file=sys.stderr)  # the other two are in the record
 
         future.add_done_callback(done)
         return future

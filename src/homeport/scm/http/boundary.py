@@ -37,9 +37,13 @@ class Activity:
             self._running -= 1
             self._ended = time.monotonic()
 
+    def is_busy(self) -> bool:
+        """Tell whether anything is going on."""
+        return self._running > 0
+
     def idle_seconds(self) -> float:
         """Return for how long nothing has been going on; 0 while something is."""
-        return 0.0 if self._running else time.monotonic() - self._ended
+        return 0.0 if self.is_busy() else time.monotonic() - self._ended
 
 
 class Boundary:
