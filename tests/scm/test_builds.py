@@ -246,3 +246,15 @@ def test_what_the_web_config_comes_to_is_in_the_log_of_any_deployment(scm: ScmPr
         kind == 2 and "web.config" in text and "extension add" in text for text, kind in said.items()
     ), said
     assert any("sub/web.config:1" in text and "odd" in text for text in said), said
+
+
+def test_app_settings_count_for_what_the_web_config_comes_to(
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
+) -> None:
+    without, scm = start_scm(), start_scm(WSGI_HANDLER="app.wsgi_app")
+    for site in (without, scm):
+        install(site)
+        site.deploy({"web.config": WEB_CONFIG})
+
+    assert "have WSGI_HANDLER" in without.log_text(without.latest()["id"])
+    assert "have WSGI_HANDLER" not in scm.log_text(scm.latest()["id"])

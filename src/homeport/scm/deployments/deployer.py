@@ -251,7 +251,7 @@ class Deployer:
         self._sync(work)
         home, site = self._options.home, self._options.site
         pythons = installed_pythons(home)
-        plan = compile_site(home, pythons, site=site)
+        plan = compile_site(home, pythons, site=site, app_settings=self._providers.app)
         for finding in plan.findings:
             work.log.child(str(finding), _KINDS[finding.severity])
         if build and is_python_site(work.target):

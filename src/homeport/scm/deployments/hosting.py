@@ -6,7 +6,7 @@ The same compiler decides here and in the agent, so a build installs into what t
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +55,9 @@ def installed_pythons(home: Path) -> list[SitePython]:
     return [python for name in names if (python := _python(home / name)) is not None]
 
 
-def compile_site(home: Path, pythons: Sequence[SitePython], *, site: str) -> "HostingPlan":
+def compile_site(
+    home: Path, pythons: Sequence[SitePython], *, site: str, app_settings: Mapping[str, str]
+) -> "HostingPlan":
     """Compile the web.config files below the web root, as the agent will."""
     # Late: parsing XML is a third of a cold start, and only deployments need it.
     from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
@@ -79,8 +81,9 @@ def compile_site(home: Path, pythons: Sequence[SitePython], *, site: str) -> "Ho
         )
         for python in pythons
     )
+    facts = SiteFacts(site=site, runtimes=runtimes, app_settings=app_settings, list_folder=list_folder)
     tree = ConfigurationTree(files=_configuration_files(home / "site/wwwroot"))
-    return compile_plan(tree, SiteFacts(site=site, runtimes=runtimes, list_folder=list_folder))
+    return compile_plan(tree, facts)
 
 
 def choose_python(plan: "HostingPlan", pythons: Sequence[SitePython], *, site: str) -> tuple[SitePython, str]:

@@ -58,7 +58,7 @@ class SettingsProviders:
 
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
         self.site = SiteSettings(home / "site/deployments/settings.xml")
-        self._app = {
+        self.app = {
             name.removeprefix(_PREFIX): value
             for name, value in environment.items()
             if name.startswith(_PREFIX) and name != _PREFIX
@@ -68,7 +68,7 @@ class SettingsProviders:
         self, *, deployment: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
     ) -> Settings:
         """Merge all providers; `deployment` is its `.deployment` file, `defaults` what its kind presumes."""
-        return Settings(self.site.read(), self._app, deployment or {}, defaults or {}, DEFAULTS)
+        return Settings(self.site.read(), self.app, deployment or {}, defaults or {}, DEFAULTS)
 
 
 def setting_text(value: object) -> str:
