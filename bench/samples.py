@@ -39,7 +39,8 @@ BASELINE = StackName.UWSGI
 class LoadSample:
     """One stack under one load for about a second.
 
-    `front_cpu`, `back_cpu`: CPU microseconds per request (user and system) of nginx and of everything else.
+    `front_cpu`, `site_cpu`, `platform_cpu`: CPU microseconds per request (user and system) of nginx, of the site's
+    processes, and of what serves all sites (the peers have none).
     `p50`, `p99`: latency in microseconds. `failures`: answers other than 2xx and 3xx; `socket_errors`: requests
     without an answer.
     """
@@ -53,14 +54,15 @@ class LoadSample:
     failures: int
     socket_errors: int
     front_cpu: float
-    back_cpu: float
+    site_cpu: float
+    platform_cpu: float
     p50: float
     p99: float
 
     @property
     def cpu(self) -> float:
         """CPU microseconds per request of the whole stack."""
-        return self.front_cpu + self.back_cpu
+        return self.front_cpu + self.site_cpu + self.platform_cpu
 
     @property
     def rate(self) -> float:

@@ -16,8 +16,8 @@ class Row:
     """One stack under one load at one concurrency, as ratios to the baseline of the same rounds (>1 is better).
 
     `cpu_ratio`, `rate_ratio`: medians over the rounds of the paired ratios, None where no valid pair exists;
-    `cpu_low`, `cpu_high`: the extremes of the paired CPU ratios. `front_cpu`, `back_cpu` (CPU microseconds per
-    request), `rate` (requests per second), `p50`, `p99` (microseconds): medians, for orientation. `problems`: answers and
+    `cpu_low`, `cpu_high`: the extremes of the paired CPU ratios. `front_cpu`, `site_cpu`, `platform_cpu` (CPU
+    microseconds per request), `rate` (requests per second), `p50`, `p99` (microseconds): medians, for orientation. `problems`: answers and
     connections that failed in all rounds together.
     """
 
@@ -30,7 +30,8 @@ class Row:
     cpu_high: float | None
     rate_ratio: float | None
     front_cpu: float
-    back_cpu: float
+    site_cpu: float
+    platform_cpu: float
     rate: float
     p50: float
     p99: float
@@ -68,7 +69,8 @@ def _row(group: list[LoadSample], *, baseline: list[LoadSample]) -> Row:
         cpu_high=max(cpu, default=None),
         rate_ratio=median(rate) if rate else None,
         front_cpu=median(sample.front_cpu for sample in group),
-        back_cpu=median(sample.back_cpu for sample in group),
+        site_cpu=median(sample.site_cpu for sample in group),
+        platform_cpu=median(sample.platform_cpu for sample in group),
         rate=median(sample.rate for sample in group),
         p50=median(sample.p50 for sample in group),
         p99=median(sample.p99 for sample in group),

@@ -83,7 +83,8 @@ def _round(
             failures=outcome.failures,
             socket_errors=outcome.socket_errors,
             front_cpu=reading.front_cpu,
-            back_cpu=reading.back_cpu,
+            site_cpu=reading.site_cpu,
+            platform_cpu=reading.platform_cpu,
             p50=outcome.p50,
             p99=outcome.p99,
         )

@@ -1,5 +1,6 @@
 """One run of the load generator with the CPU time that the stack spent on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,11 +11,12 @@ from bench.wrk import Outcome, run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What wrk saw, and the stack's CPU microseconds per request."""
+    """What wrk saw, and the CPU microseconds per request of nginx, the site and the platform."""
 
     outcome: Outcome
     front_cpu: float
-    back_cpu: float
+    site_cpu: float
+    platform_cpu: float
 
 
 class Measurable(Protocol):
@@ -26,13 +28,15 @@ class Measurable(Protocol):
 
 def measure(stack: Measurable, *, words: list[str]) -> Reading:
     """Run wrk and read the CPU clocks of all processes of the stack before and after."""
-    before = stack.members()
-    front, back = cpu_nanoseconds(before.front), cpu_nanoseconds(before.back)
+    before = _clocks(stack.members())
     outcome = run(words)
-    after = stack.members()
-    requests = max(1, outcome.requests) * 1000
-    return Reading(
-        outcome=outcome,
-        front_cpu=used_nanoseconds(front, cpu_nanoseconds(after.front)) / requests,
-        back_cpu=used_nanoseconds(back, cpu_nanoseconds(after.back)) / requests,
+    after = _clocks(stack.members())
+    front, site, platform = (
+        used_nanoseconds(old, new) / 1000 / max(1, outcome.requests)
+        for old, new in zip(before, after, strict=True)
     )
+    return Reading(outcome=outcome, front_cpu=front, site_cpu=site, platform_cpu=platform)
+
+
+def _clocks(members: Members) -> list[Mapping[int, int]]:
+    return [cpu_nanoseconds(group) for group in (members.front, members.site, members.platform)]

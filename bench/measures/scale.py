@@ -135,7 +135,7 @@ def _route(town: Town, *, target: Target, number: int, plan: ScalePlan) -> Route
         sites=town.sites,
         round=number,
         front_cpu=reading.front_cpu,
-        back_cpu=reading.back_cpu,
+        back_cpu=reading.site_cpu + reading.platform_cpu,
         failures=reading.outcome.failures,
         socket_errors=reading.outcome.socket_errors,
     )

@@ -30,7 +30,7 @@ def speed(measured: Mapping[Key, Row]) -> str:
         (
             "CPU per request / throughput, as ratios to nginx + uWSGI.",
             table(head, body),
-            "<details><summary>For orientation: microseconds of CPU per request (nginx + the rest), extremes of the CPU ratio, "
+            "<details><summary>For orientation: microseconds of CPU per request (nginx + site + platform), extremes of the CPU ratio, "
             "latency (median) on this machine</summary>",
             table(head, intervals),
             "</details>",
@@ -55,4 +55,5 @@ def _absolute_cell(row: Row | None) -> str:
     if row is None:
         return "–"
     extremes = f"{ratio(row.cpu_low)}–{ratio(row.cpu_high)}"
-    return f"{row.front_cpu:.0f} + {row.back_cpu:.0f} µs; {extremes}; {row.p50 / 1000:.2g} ms"
+    parts = [row.front_cpu, row.site_cpu, *([row.platform_cpu] if row.platform_cpu else [])]
+    return f"{' + '.join(f'{part:.0f}' for part in parts)} µs; {extremes}; {row.p50 / 1000:.2g} ms"

@@ -40,7 +40,7 @@ def web_config(module: str, *, instances: int = PROCESSES, mark: str | None = No
       <add name="PythonHandler" path="*" verb="*" modules="FastCgiModule" scriptProcessor="{python}|{host}" resourceType="Unspecified" requireAccess="Script"/>
     </handlers>
     <fastCgi>
-      <application fullPath="{python}" arguments="{host}" maxInstances="{instances}" idleTimeout="86400" instanceMaxRequests="100000000"/>
+      <application fullPath="{python}" arguments="{host}" maxInstances="{instances}" idleTimeout="86400" instanceMaxRequests="10000000"/>
     </fastCgi>
   </system.webServer>
 </configuration>
@@ -208,7 +208,10 @@ class Homeport:
         self.platform.start()
         where = self.platform.target(site_name(load), load=load)
         if not answers(where, load=load):
-            raise StartError(f"{self.name}: {site_name(load)} does not answer as its application does")
+            shown = self.platform.show(site_name(load))
+            raise StartError(
+                f"{self.name}: {site_name(load)} does not answer as its application does: {shown['findings']}"
+            )
         wake(self.platform, where)
         return where
 

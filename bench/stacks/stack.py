@@ -1,7 +1,6 @@
 """What every stack offers."""
 
 import http.client
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,11 +29,6 @@ class Members:
     front: tuple[int, ...] = ()
     site: tuple[int, ...] = ()
     platform: tuple[int, ...] = ()
-
-    @property
-    def back(self) -> tuple[int, ...]:
-        """Everything but nginx."""
-        return (*self.site, *self.platform)
 
 
 class Stack(Protocol):
@@ -83,8 +77,3 @@ def fetch(where: Target, *, timeout: float = 30.0, path: str = "/") -> tuple[int
         return 0, b""
     finally:
         connection.close()
-
-
-def all_of(*groups: Iterable[int]) -> tuple[int, ...]:
-    """Join groups of processes."""
-    return tuple(pid for group in groups for pid in group)

@@ -27,7 +27,8 @@ def make_sample() -> Callable[..., LoadSample]:
             "failures": 0,
             "socket_errors": 0,
             "front_cpu": 15.0,
-            "back_cpu": 10.0,
+            "site_cpu": 10.0,
+            "platform_cpu": 0.0,
             "p50": 900.0,
             "p99": 5000.0,
         }

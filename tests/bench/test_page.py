@@ -38,7 +38,7 @@ def full(make_sample: Make) -> Results:
         notes=("a note",),
         load=section(
             make_sample(),
-            make_sample(stack=StackName.HOMEPORT_PURE.value, back_cpu=35.0),
+            make_sample(stack=StackName.HOMEPORT_PURE.value, site_cpu=30.0, platform_cpu=5.0),
             make_sample(stack=StackName.GRANIAN.value, failures=7),
         ),
         memory=section(

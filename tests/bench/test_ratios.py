@@ -17,7 +17,7 @@ def _row(samples: list[LoadSample]):
 
 
 def test_half_the_cpu_is_a_ratio_of_two(make_sample: Make) -> None:
-    row = _row([make_sample(), make_sample(stack=OTHER, front_cpu=7.5, back_cpu=5.0)])
+    row = _row([make_sample(), make_sample(stack=OTHER, front_cpu=7.5, site_cpu=5.0)])
 
     assert row.cpu_ratio == pytest.approx(2.0)
 
@@ -29,7 +29,7 @@ def test_twice_the_requests_are_a_ratio_of_two(make_sample: Make) -> None:
 
 
 def test_the_baseline_is_its_own_measure(make_sample: Make) -> None:
-    row = rows([make_sample(round=number, back_cpu=number + 1.0) for number in range(5)])[
+    row = rows([make_sample(round=number, site_cpu=number + 1.0) for number in range(5)])[
         (BASELINE, "hello", 32)
     ]
 
@@ -38,9 +38,9 @@ def test_the_baseline_is_its_own_measure(make_sample: Make) -> None:
 
 def test_a_slow_round_slows_both_sides_and_leaves_the_ratio(make_sample: Make) -> None:
     slowed = [(number, 10.0 if number == 2 else 1.0) for number in range(5)]
-    samples = [make_sample(round=number, front_cpu=10 * by, back_cpu=10 * by) for number, by in slowed]
+    samples = [make_sample(round=number, front_cpu=10 * by, site_cpu=10 * by) for number, by in slowed]
     samples += [
-        make_sample(stack=OTHER, round=number, front_cpu=4 * by, back_cpu=4 * by) for number, by in slowed
+        make_sample(stack=OTHER, round=number, front_cpu=4 * by, site_cpu=4 * by) for number, by in slowed
     ]
 
     row = _row(samples)
@@ -60,7 +60,7 @@ def test_a_baseline_that_failed_in_a_round_gives_no_ratio_for_it(make_sample: Ma
     samples = [
         make_sample(round=0, socket_errors=3),
         make_sample(round=1),
-        make_sample(stack=OTHER, round=0, front_cpu=1.0, back_cpu=1.0),
+        make_sample(stack=OTHER, round=0, front_cpu=1.0, site_cpu=1.0),
         make_sample(stack=OTHER, round=1),
     ]
 

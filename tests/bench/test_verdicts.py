@@ -31,7 +31,7 @@ def test_eight_cells_have_a_target() -> None:
 def test_cpu_and_throughput_are_judged_apart(make_sample: Make) -> None:
     samples = [
         make_sample(),
-        make_sample(stack=StackName.HOMEPORT_ACCELERATED, front_cpu=10, back_cpu=10, requests=9_000),
+        make_sample(stack=StackName.HOMEPORT_ACCELERATED, front_cpu=10, site_cpu=10, requests=9_000),
     ]
 
     verdict = next(
@@ -45,7 +45,7 @@ def test_cpu_and_throughput_are_judged_apart(make_sample: Make) -> None:
 def test_a_row_with_failures_reaches_nothing(make_sample: Make) -> None:
     samples = [make_sample(round=number) for number in range(2)]
     samples += [
-        make_sample(stack=StackName.HOMEPORT_PURE, round=number, back_cpu=1, failures=number)
+        make_sample(stack=StackName.HOMEPORT_PURE, round=number, site_cpu=1, failures=number)
         for number in range(2)
     ]
 
