@@ -1,4 +1,4 @@
-"""The `homeport` command.
+"""The `homeport` command: `commands/` holds one module for each noun, the rest is what they share.
 
 May import: everything. Tests: `tests/cli`.
 """

@@ -1,6 +1,46 @@
 """The entry point of the `homeport` command."""
 
+import sys
+
+import typer
+
+from homeport.cli.commands import extensions, settings, sites
+from homeport.cli.commands.deploy import deploy
+from homeport.cli.commands.docs import docs
+from homeport.cli.commands.explain import explain
+from homeport.cli.commands.logs import logs
+from homeport.cli.commands.platform import run_sample, status, up
+from homeport.model.errors import HomeportError
+
+
+def homeport_app() -> typer.Typer:
+    """Return the command with all its parts."""
+    app = typer.Typer(
+        name="homeport",
+        help="Your own App Service for Python.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.command()(up)
+    app.command()(status)
+    app.add_typer(sites.app, name="site")
+    app.add_typer(extensions.app, name="extension")
+    app.add_typer(settings.app, name="settings")
+    app.command()(deploy)
+    app.command()(logs)
+    app.command()(explain)
+    app.command("run-sample")(run_sample)
+    app.command(hidden=True)(docs)
+    return app
+
 
 def main() -> None:
-    """Run the command line."""
-    raise SystemExit(2)
+    """Run the command line: exit code 0, 1 with a sentence on standard error, or 2 for wrong usage."""
+    try:
+        homeport_app()(prog_name="homeport")
+    except HomeportError as error:
+        sys.stderr.write(f"homeport: {error.message}\n")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

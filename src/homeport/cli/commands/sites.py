@@ -1,0 +1,146 @@
+"""`homeport site …`: sites from their creation to their end."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from homeport.cli.control_client import open_control
+from homeport.cli.options import AsJson, Data, Site
+from homeport.cli.output import safe, say, show_json, show_line, show_table
+
+app = typer.Typer(help="Create, look at, start, stop and delete sites.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Letters, digits and inner hyphens, 60 at most.")],
+    *,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a site and print its addresses and publishing credentials."""
+    with open_control(data) as control:
+        site = control.create(name)
+    if as_json:
+        show_json(site)
+        return
+    _show_basics(site)
+    say(f"Next: homeport extension add {site['name']} ID, then homeport deploy {site['name']} FOLDER")
+
+
+@app.command("list")
+def list_sites(*, data: Data = None, as_json: AsJson = False) -> None:
+    """List the sites."""
+    with open_control(data) as control:
+        sites = control.sites()
+    if as_json:
+        show_json(sites)
+        return
+    rows = [(site["name"], site["state"], site["url"], _pythons(site), _health(site)) for site in sites]
+    show_table(("NAME", "STATE", "URL", "PYTHON", "HEALTH"), rows)
+
+
+@app.command()
+def show(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
+    """Show a site: credentials, Pythons, findings in its configuration, pools and processes."""
+    with open_control(data) as control:
+        site = control.site(name)
+    if as_json:
+        show_json(site)
+        return
+    _show_basics(site)
+    show_line(
+        f"python    {_pythons(site) or 'none; add one with: homeport extension add ' + site['name'] + ' ID'}"
+    )
+    show_line(f"health    {_health(site)}")
+    for pool in site["pools"]:
+        show_line(f"pool      {pool['id']} is {pool['state']}{_reason(pool)}")
+    for process in site["processes"]:
+        show_line(f"process   {process['pid']} {process['kind']} {process.get('state', '')}".rstrip())
+    for finding in site["findings"]:
+        show_line(_finding(finding))
+
+
+@app.command()
+def start(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
+    """Start a stopped site."""
+    _act(name, "start", data=data, as_json=as_json)
+
+
+@app.command()
+def stop(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
+    """Stop a site: it answers 403 and has no process of its own."""
+    _act(name, "stop", data=data, as_json=as_json)
+
+
+@app.command()
+def restart(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
+    """Replace the processes of a site without losing a request."""
+    _act(name, "restart", data=data, as_json=as_json)
+
+
+@app.command()
+def delete(
+    name: Site,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a site with everything in it."""
+    with open_control(data) as control:
+        site = control.site(name)
+        if not yes:
+            typer.confirm(f"Delete '{site['name']}' with all its files?", abort=True, err=True)
+        control.delete(site["name"])
+    if as_json:
+        show_json({"deleted": site["name"]})
+    else:
+        show_line(f"{site['name']} is deleted")
+
+
+def _act(name: str, action: str, *, data: Data, as_json: bool) -> None:
+    with open_control(data) as control:
+        site = control.act(name, action)
+    if as_json:
+        show_json(site)
+    else:
+        show_line(f"{site['name']} is {site['state'].lower()}: {site['url']}")
+
+
+def _show_basics(site: Mapping[str, Any]) -> None:
+    show_line(f"site      {site['name']} ({site['state']})")
+    show_line(f"url       {site['url']}")
+    show_line(f"https     {site['https_url']}")
+    show_line(f"scm       {site['scm_url']}")
+    show_line(f"user      {site['publishing']['user']}")
+    show_line(f"password  {site['publishing']['password']}")
+
+
+def _pythons(site: Mapping[str, Any]) -> str:
+    return ", ".join(f"{each['folder']} ({each['version']})" for each in site["runtimes"])
+
+
+def _health(site: Mapping[str, Any]) -> str:
+    if site["problem"]:
+        return safe(site["problem"])
+    if site["state"] != "Running":
+        return "stopped"
+    errors = sum(finding["severity"] == "error" for finding in site["findings"])
+    if errors:
+        return f"{errors} {'error' if errors == 1 else 'errors'} in web.config; see: homeport site show {site['name']}"
+    return {True: "ok", False: "failing; see: homeport site show " + site["name"]}.get(
+        site["ready"], "unknown"
+    )
+
+
+def _reason(pool: Mapping[str, Any]) -> str:
+    return f": {safe(str(pool['reason']))}" if pool.get("reason") else ""
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    place = ":".join(str(finding[key]) for key in ("file", "line", "column") if finding.get(key))
+    text = f"{place}: " if place else ""
+    remedy = f" {finding['remedy']}" if finding.get("remedy") else ""
+    return safe(f"{finding['severity']:<10}{text}{finding['message']}{remedy}")

@@ -1,0 +1,220 @@
+"""Speaking to the running platform: its control plane's API on a Unix socket."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from homeport.model.errors import (
+    Conflict,
+    Forbidden,
+    HomeportError,
+    Invalid,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
+from homeport.node.options import default_data
+
+_ERRORS: Mapping[int, type[HomeportError]] = {
+    400: Invalid,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    501: Unsupported,
+    503: Unavailable,
+}
+_ANSWER_SECONDS = 330.0
+_RESTART_SECONDS = 8.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where the platform of a data folder can be reached, as its supervisor wrote it down."""
+
+    control_socket: Path
+    pid: int
+
+
+class ControlClient:
+    """The control plane's API, one method for each call. Errors of the API are raised as ours."""
+
+    def __init__(self, socket: Path) -> None:
+        transport = httpx.HTTPTransport(uds=str(socket))
+        self._http = httpx.Client(
+            transport=transport, base_url="http://control", timeout=_ANSWER_SECONDS, trust_env=False
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return where the platform listens and how it is."""
+        return self._object("GET", "/status")
+
+    def sites(self) -> list[dict[str, Any]]:
+        """Return every site."""
+        sites: list[dict[str, Any]] = self._object("GET", "/sites")["sites"]
+        return sites
+
+    def create(self, name: str) -> dict[str, Any]:
+        """Create a site."""
+        return self._object("POST", "/sites", {"name": name})
+
+    def site(self, name: str) -> dict[str, Any]:
+        """Return one site with its publishing password."""
+        return self._object("GET", f"/sites/{quote(name, safe='')}")
+
+    def delete(self, name: str) -> None:
+        """Delete a site and its files."""
+        self._call("DELETE", f"/sites/{quote(name, safe='')}")
+
+    def act(self, name: str, action: str) -> dict[str, Any]:
+        """Start, stop or restart a site."""
+        return self._object("POST", f"/sites/{quote(name, safe='')}/{action}")
+
+    def settings(self, name: str) -> dict[str, str]:
+        """Return the app settings of a site."""
+        return self._object("GET", f"/sites/{quote(name, safe='')}/settings")
+
+    def set_settings(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
+        """Set some app settings, leave the others."""
+        return self._object("PATCH", f"/sites/{quote(name, safe='')}/settings", dict(settings))
+
+    def delete_setting(self, name: str, key: str) -> None:
+        """Remove one app setting."""
+        self._call("DELETE", f"/sites/{quote(name, safe='')}/settings/{quote(key, safe='')}")
+
+    def gallery(self) -> list[dict[str, Any]]:
+        """Return the Pythons that can be had, newest first."""
+        entries: list[dict[str, Any]] = self._object("GET", "/gallery")["entries"]
+        return entries
+
+    def extensions(self, name: str) -> list[dict[str, Any]]:
+        """Return the Pythons of a site."""
+        found: list[dict[str, Any]] = self._object("GET", f"/sites/{quote(name, safe='')}/extensions")[
+            "extensions"
+        ]
+        return found
+
+    def install(
+        self, name: str, extension_id: str, *, policy: str, report: Callable[[str, float], None]
+    ) -> dict[str, Any]:
+        """Put a Python into a site and return its record."""
+        body = {"id": extension_id, "policy": policy}
+        path = f"/sites/{quote(name, safe='')}/extensions"
+        with _answering(), self._http.stream("POST", path, json=body, timeout=None) as response:
+            if response.is_error:
+                raise _refusal(response.status_code, response.read())
+            for line in response.iter_lines():
+                event = json.loads(line)
+                if "progress" in event:
+                    report(event["progress"], event["fraction"])
+                elif "result" in event:
+                    result: dict[str, Any] = event["result"]
+                    return result
+                else:
+                    raise _refusal(409, line.encode())
+        raise Unavailable("The platform was stopped before the installation was done; try again.")
+
+    def uninstall(self, name: str, extension_id: str) -> dict[str, Any]:
+        """Remove a Python from a site."""
+        return self._object(
+            "DELETE", f"/sites/{quote(name, safe='')}/extensions/{quote(extension_id, safe='')}"
+        )
+
+    def _object(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        value: dict[str, Any] = self._call(method, path, body).json()
+        return value
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        with _answering():
+            response = self._http.request(method, path, json=body)
+        if response.is_error:
+            raise _refusal(response.status_code, response.content)
+        return response
+
+
+@contextmanager
+def open_control(data: Path | None) -> Iterator[ControlClient]:
+    """Open the running platform of a data folder. Raises `Unavailable` when there is none, `Forbidden` when not ours."""
+    folder = data or default_data()
+    location = find_platform(folder)
+    _await_control(location, folder)
+    client = ControlClient(location.control_socket)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def find_platform(folder: Path) -> Location:
+    """Read where the platform of a data folder listens. Raises as `open_control`."""
+    try:
+        values = json.loads((folder / "run.json").read_text())
+        return Location(control_socket=Path(values["control_socket"]), pid=int(values["pid"]))
+    except FileNotFoundError:
+        raise _not_running(folder) from None
+    except PermissionError as error:
+        raise Forbidden(
+            f"{folder} belongs to another user; run the command as that user (sudo homeport …)."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unavailable(
+            f"{folder / 'run.json'} is not readable ({error}); stop the platform and start it again."
+        ) from error
+
+
+def _await_control(location: Location, folder: Path) -> None:
+    """Wait for a control plane that is just being started again, while its platform runs."""
+    deadline = time.monotonic() + _RESTART_SECONDS
+    while not _accepts(location.control_socket):
+        if not Path(f"/proc/{location.pid}").exists() or time.monotonic() > deadline:
+            raise _not_running(folder)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except PermissionError as error:
+            raise Forbidden(
+                "The platform belongs to another user; run the command as that user (sudo homeport …)."
+            ) from error
+        except OSError:
+            return False
+    return True
+
+
+def _not_running(folder: Path) -> Unavailable:
+    return Unavailable(
+        f"No platform runs on {folder}; start it with: homeport up (another data folder: --data or HOMEPORT_DATA)."
+    )
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise Unavailable(f"The platform stopped answering ({error}); try again.") from error
+
+
+def _refusal(status: int, content: bytes) -> HomeportError:
+    kind = _ERRORS.get(status, Unavailable)
+    try:
+        error = json.loads(content)["error"]
+        return kind(str(error["message"]), code=str(error["code"]))
+    except (ValueError, KeyError, TypeError):
+        return kind(f"The platform failed with status {status}; see logs/control.log in its data folder.")
