@@ -166,10 +166,14 @@ class Connection:
     def drain(self) -> None:
         """Read what is left of the body, within `DRAIN_BYTES` and `DRAIN_WAIT_SECONDS`, and throw it away.
 
-        A Unix socket that is closed with bytes unread resets its peer, which then may not see the response.
+        A Unix socket that is closed with bytes unread resets its peer, which then may not see the response. Our
+        side is closed for writing first: nginx holds a short response back until its end, and sends no more of a body
+        once it has been answered.
         """
         left = DRAIN_BYTES
         try:
+            if not self._ended:
+                self._socket.shutdown(socket.SHUT_WR)
             while left > 0 and not self._ended:
                 if not self._data_left() and not self._fill(DRAIN_WAIT_SECONDS):
                     return
