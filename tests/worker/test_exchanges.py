@@ -257,6 +257,13 @@ def test_headers_of_bytes_are_taken_as_wfastcgi_takes_them(plain: Worker) -> Non
     }
 
 
+def test_a_write_kept_from_another_request_reaches_nobody(start: Start) -> None:
+    running = start()
+    assert ask(running.path, "/keeps").body == b"kept"
+
+    assert ask(running.path, "/uses").body == b"Hello, world!"
+
+
 def test_wsgiref_has_nothing_to_say_against_it(plain: Worker) -> None:
     assert ask(plain.path, "/validated?a=b", HTTP_COOKIE="c=d").status == "200 OK"
     body = b"first\nsecond\nthird\n" * 1000

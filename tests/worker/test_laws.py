@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from homeport.worker import fastcgi, serving
 from homeport.worker.body import BodyStream
-from homeport.worker.connection import Connection, output_buffers
+from homeport.worker.connection import ClientGone, Connection, output_buffers, receive
 from homeport.worker.heads import Heads
 from homeport.worker.settings import environment_from, search_path_from
 from homeport.worker.slot import private_slot
@@ -101,6 +101,12 @@ def test_a_body_reads_like_a_file(body: bytes, size: int, padding: int, calls: l
         assert found.readlines() == expected.readlines()
         assert found.read() == b""
         feeder.join()
+
+
+def test_silence_is_an_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ClientGone, match=r"silent for 0\.01 seconds"):
+        receive(ours, 100, 0.01)
 
 
 @given(st.lists(st.tuples(LATIN, LATIN), max_size=6))

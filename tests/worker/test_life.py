@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from homeport.worker import scoreboard as layout
 
 from . import fcgi
 from .fcgi import ask
-from .workers import SITE, Worker, listening, worker
+from .workers import SITE, SOURCE, Worker, listening, worker
 
 Start = Callable[..., Worker]
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}: (.*)")
@@ -277,6 +278,27 @@ def test_application_insights_wraps_the_handler(start: Start, tmp_path: Path) ->
     )
 
     assert ask(running.path).headers["x-key"] == "k1"
+
+
+@pytest.fixture
+def uncompiled(tmp_path: Path) -> Path:
+    """A copy of the package as it is where nothing could be compiled."""
+    package = tmp_path / "copy" / "homeport"
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(SOURCE / "homeport/worker", package / "worker", ignore=ignored)
+    shutil.copy(SOURCE / "homeport/__init__.py", package)
+    return package.parent
+
+
+def test_without_the_compiled_loop_the_other_serves(uncompiled: Path, tmp_path: Path) -> None:
+    with worker(tmp_path, accelerator="auto", source=uncompiled) as running:
+        assert json.loads(ask(running.path, "/facts").body)["compiled"] is False
+
+
+def test_the_compiled_loop_can_be_required(uncompiled: Path, tmp_path: Path) -> None:
+    with worker(tmp_path, accelerator="require", source=uncompiled, ready=False) as running:
+        running.output.wait_for("No module named 'homeport.worker._accelerator'")
+        assert running.wait() == 1
 
 
 def test_a_worker_without_a_scoreboard_serves(start: Start) -> None:

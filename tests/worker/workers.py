@@ -121,6 +121,7 @@ def worker(
     board: int | None = None,
     slot: int = 0,
     ready: bool = True,
+    source: Path = SOURCE,
     **options: Any,
 ) -> Iterator[Worker]:
     """Run one worker of a pool until the block is left."""
@@ -144,7 +145,7 @@ def worker(
     os.write(config, json.dumps(document).encode())
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
-        [python or os.path.realpath(sys.executable), str(SOURCE / "homeport/worker/launch.py")],
+        [python or os.path.realpath(sys.executable), str(source / "homeport/worker/launch.py")],
         stdin=listener,
         stdout=write_end,
         stderr=write_end,

@@ -595,7 +595,7 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *keywor
     }
     if (check_restart(exchange, exc_info) < 0)
         return NULL;
-    if (exchange->fd < 0) {
+    if (exchange->ended) {
         PyErr_SetString(PyExc_AssertionError, "start_response was called after the end of its request");
         return NULL;
     }

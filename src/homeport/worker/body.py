@@ -6,7 +6,7 @@ from homeport.worker.connection import Connection
 
 
 class BodyStream:
-    """A readable stream in constant memory: it holds what one receive brought, at most a quarter of a MiB.
+    """A readable stream in constant memory: it holds what one receive brought, at most 64 KiB.
 
     `read(n)` waits for n bytes or the end, as a file would. Errors are those of `Connection.read_body`.
     """

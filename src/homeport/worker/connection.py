@@ -18,7 +18,8 @@ BODY_WAIT_SECONDS = 300.0
 """How long it may be silent inside a body: the visitor may be slow, and nginx may be told not to buffer."""
 DRAIN_WAIT_SECONDS = 2.0
 DRAIN_BYTES = 64 << 20
-RECEIVE_SIZE = 256 << 10
+RECEIVE_SIZE = 64 << 10
+"""Bytes asked for at once; from 128 KiB on, each buffer would be a mapping of its own, made and undone by the kernel."""
 IOV_RECORDS = 256
 """Records in one sendmsg: twice as many buffers, well under the kernel's limit of 1024."""
 

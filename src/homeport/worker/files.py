@@ -2,18 +2,18 @@
 
 from typing import Any, Iterator
 
-_BLOCK = 256 << 10
+from homeport.worker.fastcgi import MAX_CONTENT
 
 
 class FileWrapper:
-    """Iterates over a file in blocks of at least 256 KiB, and closes it when the response is over.
+    """Iterates over a file in blocks that fill a record, or larger ones, and closes it when the response is over.
 
-    A size smaller than that is raised: it is a hint, and each block costs a system call.
+    A smaller size is raised: it is a hint, and each block costs a system call.
     """
 
-    def __init__(self, filelike: Any, block_size: int = _BLOCK) -> None:
+    def __init__(self, filelike: Any, block_size: int = MAX_CONTENT) -> None:
         self.filelike = filelike
-        self.block_size = max(block_size, _BLOCK)
+        self.block_size = max(block_size, MAX_CONTENT)
         if hasattr(filelike, "close"):
             self.close = filelike.close
 

@@ -51,6 +51,13 @@ def _serve(options: WorkerOptions, slot: Slot, listener: socket.socket, stop: St
     stop.started()
     environment = Environment(options.constant_params, os.environ, options.physical_path)
     server = Server(listener, application, environment=environment, slot=slot, incidents=incidents, stop=stop)
+    try:
+        _run(server, options, slot)
+    finally:
+        server.close()
+
+
+def _run(server: Server, options: WorkerOptions, slot: Slot) -> None:
     if slot.resting == scoreboard.FAILED:
         server.serve(options.instance_max_requests, options.failure_linger_seconds, _LONGEST_LINGER_SECONDS)
         return

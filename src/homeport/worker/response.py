@@ -43,6 +43,8 @@ class Response:
                 exc_info = None
         elif self._head is not None:
             raise AssertionError("start_response has already been called")
+        if self.ended:
+            raise AssertionError("start_response was called after the end of its request")
         self._head, self._left, bodiless = self._heads.render(status, headers)
         self._bodiless = bodiless or self._is_head
         return self.write

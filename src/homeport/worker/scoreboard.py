@@ -8,7 +8,7 @@ treat it as a hint about that tenant only.
     offset  size  field
          0     4  state            one of the constants below
          4     4  pid              as the worker sees itself (its own PID namespace)
-         8     8  request_started  CLOCK_MONOTONIC ns of the request in hand
+         8     8  request_started  CLOCK_MONOTONIC ns of the request in hand; 0 when there is none
         16     8  requests         requests completed since start
         24     8  last_activity    CLOCK_MONOTONIC ns of the last byte read or written for a request, or of its end
         32     8  ready_at         CLOCK_MONOTONIC ns when the application had been imported; 0 before

@@ -123,6 +123,12 @@ class Server:
             if not self._stop.requested:
                 raise
 
+    def close(self) -> None:
+        """Forget the descriptors of past connections: by now the application may own their numbers."""
+        for sock in self._sockets.values():
+            sock.detach()
+        self._sockets.clear()
+
     def _serve_slowly(self, descriptor: int, data: bytes, requests: int) -> int:
         """Serve for the compiled loop a connection that it does not understand; return the requests counted so far."""
         self._slot.requests = requests

@@ -280,6 +280,17 @@ def child(environ, start_response):
     return [said.strip() + b" %d" % os.waitpid(forked, 0)[1]]
 
 
+def keeps(environ, start_response):
+    CLOSED.append(start_response("200 OK", []))
+    return [b"kept"]
+
+
+def uses(environ, start_response):
+    """Writes with what an earlier request was given."""
+    CLOSED.pop()(b"stale")
+    return hello(environ, start_response)
+
+
 def thread(environ, start_response):
     """Starts a thread that a stack dump can show."""
     threading.Thread(target=time.sleep, args=(5,), name="waiting", daemon=True).start()
