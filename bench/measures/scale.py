@@ -4,33 +4,27 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.machine import cpu_nanoseconds, proportional_bytes, used_nanoseconds
+from bench.measures.disturbances import measure_disturbances
 from bench.measures.meter import measure
 from bench.processes import wait_until
 from bench.samples import (
     DisturbanceSample,
     FootprintSample,
-    Load,
     NeighbourSample,
     ReloadSample,
     RouteSample,
 )
 from bench.stacks.homeport import wake
-from bench.stacks.stack import EXPECTED, fetch
 from bench.stacks.town import TARGET_SITE, Town
-from bench.wrk import PACED, SATURATING, Outcome, Target, command, parse, run
+from bench.wrk import PACED, SATURATING, Target, command, run
 
-NEW_CONNECTIONS = {"Connection": "close"}
 RELOAD_SECONDS = 30.0
-PAUSE_SECONDS = 0.5
-STEADY = 40
-"""So many answers of the new kind in a row mean that the old one is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +56,7 @@ def measure_scale(towns: Sequence[Town], *, plan: ScalePlan) -> Iterator[ScaleSa
             for attempt in range(plan.reloads):
                 town.platform.workshop.say(f"{town.sites} sites: reload {attempt + 1} of {plan.reloads}")
                 yield _reload(town, attempt=attempt)
-            yield from _disturbances(town, target=targets[town.sites], plan=plan)
+            yield from measure_disturbances(town, target=targets[town.sites], changes=plan.changes)
 
 
 def measure_neighbours(
@@ -115,19 +109,6 @@ def _footprint(town: Town, *, active: int, ready_seconds: float) -> FootprintSam
     )
 
 
-def _words(
-    town: Town, *, target: Target, seconds: int, script: Path = SATURATING, new: bool = False
-) -> list[str]:
-    return command(
-        target,
-        core=town.platform.workshop.cores.client,
-        connections=8 if new else 32,
-        seconds=seconds,
-        script=script,
-        headers=NEW_CONNECTIONS if new else {},
-    )
-
-
 def _route(town: Town, *, target: Target, number: int, plan: ScalePlan) -> RouteSample:
     town.platform.workshop.say(f"{town.sites} sites: round {number + 1} of {plan.rounds}")
     reading = measure(town.platform, words=_words(town, target=target, seconds=plan.seconds))
@@ -173,86 +154,7 @@ def _leaves(pid: int) -> bool:
     return title == b"" or b"is shutting down" in title
 
 
-def _disturbances(town: Town, *, target: Target, plan: ScalePlan) -> Iterator[DisturbanceSample]:
-    seconds = int(plan.changes * PAUSE_SECONDS) + 2
-    for new in (True, False):
-        kind = "new connections" if new else "kept alive"
-        town.platform.workshop.say(f"{town.sites} sites: reloads under load, {kind}")
-        master = town.platform.nginx_master()
-        outcome = _under_load(
-            _words(town, target=target, seconds=seconds, new=new),
-            act=lambda: _reloads(master, times=plan.changes),  # noqa: B023 — called before the next turn
-        )
-        yield _disturbance(
-            "reload", clients=kind, town=town, changes=plan.changes, outcome=outcome, slowest=None
-        )
-    for new in (True, False):
-        kind = "new connections" if new else "kept alive"
-        town.platform.workshop.say(f"{town.sites} sites: changes of web.config under load, {kind}")
-        durations: list[float] = []
-        outcome = _under_load(
-            _words(town, target=target, seconds=3 * plan.changes, script=PACED, new=new),
-            act=lambda: durations.extend(_changes(town, target=target, times=plan.changes)),  # noqa: B023
-        )
-        yield _disturbance(
-            "change", clients=kind, town=town, changes=plan.changes, outcome=outcome, slowest=max(durations)
-        )
-
-
-def _disturbance(
-    what: str, *, clients: str, town: Town, changes: int, outcome: Outcome, slowest: float | None
-) -> DisturbanceSample:
-    return DisturbanceSample(
-        what=what,
-        clients=clients,
-        sites=town.sites,
-        changes=changes,
-        requests=outcome.requests,
-        failures=outcome.failures,
-        socket_errors=outcome.socket_errors,
-        slowest_change=slowest,
+def _words(town: Town, *, target: Target, seconds: int, script: Path = SATURATING) -> list[str]:
+    return command(
+        target, core=town.platform.workshop.cores.client, connections=32, seconds=seconds, script=script
     )
-
-
-def _under_load(words: list[str], *, act: Callable[[], None]) -> Outcome:
-    load = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        time.sleep(PAUSE_SECONDS)  # the load is under way
-        act()
-        output, _ = load.communicate(timeout=120)
-    finally:
-        load.kill()
-        load.wait()
-    return parse(output)
-
-
-def _reloads(master: int, *, times: int) -> None:
-    for _ in range(times):
-        os.kill(master, signal.SIGHUP)
-        time.sleep(PAUSE_SECONDS)
-
-
-def _changes(town: Town, *, target: Target, times: int) -> Iterator[float]:
-    for number in range(times):
-        last = number == times - 1
-        mark = None if last else f"mark {number:08}"
-        yield _change(town, target=target, mark=mark)
-
-
-def _change(town: Town, *, target: Target, mark: str | None) -> float:
-    """Change an app setting in web.config; give the seconds until no client sees the old value any more."""
-    wanted = EXPECTED[Load.MARK] if mark is None else mark.encode()
-    begun = time.perf_counter()
-    town.configure(TARGET_SITE, mark=mark)
-    last_old, in_a_row = begun, 0
-    deadline = begun + RELOAD_SECONDS
-    while in_a_row < STEADY:
-        status, body = fetch(target)
-        now = time.perf_counter()
-        if status != 200 or now > deadline:
-            raise RuntimeError(f"a change of web.config: status {status} after {now - begun:.1f} s")
-        if body == wanted:
-            in_a_row += 1
-        else:
-            last_old, in_a_row = now, 0
-    return last_old - begun
