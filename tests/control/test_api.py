@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Control, accepts, eventually, running_control
 from .memory_agent import MemoryAgent, serving
+from .running import Control, accepts, eventually, running_control
 
 
 def test_a_created_site_is_shown_with_its_addresses_and_credentials(

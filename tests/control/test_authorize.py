@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from homeport.control.authorize import basic_credentials, matches
 from homeport.model.secret import Secret
 
-from .conftest import Control
+from .running import Control
 
 STORED = ("$hello", Secret("pässword"))
 

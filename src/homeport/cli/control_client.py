@@ -22,6 +22,7 @@ from homeport.model.errors import (
     Unavailable,
     Unsupported,
 )
+from homeport.model.site import site_name
 from homeport.node.options import default_data
 
 _ERRORS: Mapping[int, type[HomeportError]] = {
@@ -73,27 +74,27 @@ class ControlClient:
 
     def site(self, name: str) -> dict[str, Any]:
         """Return one site with its publishing password."""
-        return self._object("GET", f"/sites/{quote(name, safe='')}")
+        return self._object("GET", f"/sites/{site_name(name)}")
 
     def delete(self, name: str) -> None:
         """Delete a site and its files."""
-        self._call("DELETE", f"/sites/{quote(name, safe='')}")
+        self._call("DELETE", f"/sites/{site_name(name)}")
 
     def act(self, name: str, action: str) -> dict[str, Any]:
         """Start, stop or restart a site."""
-        return self._object("POST", f"/sites/{quote(name, safe='')}/{action}")
+        return self._object("POST", f"/sites/{site_name(name)}/{action}")
 
     def settings(self, name: str) -> dict[str, str]:
         """Return the app settings of a site."""
-        return self._object("GET", f"/sites/{quote(name, safe='')}/settings")
+        return self._object("GET", f"/sites/{site_name(name)}/settings")
 
     def set_settings(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
         """Set some app settings, leave the others."""
-        return self._object("PATCH", f"/sites/{quote(name, safe='')}/settings", dict(settings))
+        return self._object("PATCH", f"/sites/{site_name(name)}/settings", dict(settings))
 
     def delete_setting(self, name: str, key: str) -> None:
         """Remove one app setting."""
-        self._call("DELETE", f"/sites/{quote(name, safe='')}/settings/{quote(key, safe='')}")
+        self._call("DELETE", f"/sites/{site_name(name)}/settings/{quote(key, safe='')}")
 
     def gallery(self) -> list[dict[str, Any]]:
         """Return the Pythons that can be had, newest first."""
@@ -102,7 +103,7 @@ class ControlClient:
 
     def extensions(self, name: str) -> list[dict[str, Any]]:
         """Return the Pythons of a site."""
-        found: list[dict[str, Any]] = self._object("GET", f"/sites/{quote(name, safe='')}/extensions")[
+        found: list[dict[str, Any]] = self._object("GET", f"/sites/{site_name(name)}/extensions")[
             "extensions"
         ]
         return found
@@ -112,7 +113,7 @@ class ControlClient:
     ) -> dict[str, Any]:
         """Put a Python into a site and return its record."""
         body = {"id": extension_id, "policy": policy}
-        path = f"/sites/{quote(name, safe='')}/extensions"
+        path = f"/sites/{site_name(name)}/extensions"
         with _answering(), self._http.stream("POST", path, json=body, timeout=None) as response:
             if response.is_error:
                 raise _refusal(response.status_code, response.read())
@@ -129,9 +130,7 @@ class ControlClient:
 
     def uninstall(self, name: str, extension_id: str) -> dict[str, Any]:
         """Remove a Python from a site."""
-        return self._object(
-            "DELETE", f"/sites/{quote(name, safe='')}/extensions/{quote(extension_id, safe='')}"
-        )
+        return self._object("DELETE", f"/sites/{site_name(name)}/extensions/{quote(extension_id, safe='')}")
 
     def _object(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         value: dict[str, Any] = self._call(method, path, body).json()

@@ -130,9 +130,9 @@ def _health(site: Mapping[str, Any]) -> str:
     errors = sum(finding["severity"] == "error" for finding in site["findings"])
     if errors:
         return f"{errors} {'error' if errors == 1 else 'errors'} in web.config; see: homeport site show {site['name']}"
-    return {True: "ok", False: "failing; see: homeport site show " + site["name"]}.get(
-        site["ready"], "unknown"
-    )
+    if site["ready"] is None:
+        return "unknown"
+    return "ok" if site["ready"] else f"failing; see: homeport site show {site['name']}"
 
 
 def _reason(pool: Mapping[str, Any]) -> str:
