@@ -131,7 +131,7 @@ def fcgi_app(path: Path, answer: Answer = hello, *, backlog: int = 64) -> Iterat
 
 @contextlib.contextmanager
 def http_app(path: Path, answer: Callable[[bytes], bytes]) -> Iterator[list[bytes]]:
-    """Read a request's head and what follows it at once, answer with raw bytes, close."""
+    """Read a request, answer with raw bytes, close; gives the heads that came."""
     heads: list[bytes] = []
 
     def serve(listener: socket.socket) -> None:
@@ -147,6 +147,7 @@ def http_app(path: Path, answer: Callable[[bytes], bytes]) -> Iterator[list[byte
                     if not piece:
                         break
                     data += piece
+                _read_body(connection, data)
                 heads.append(data)
                 connection.sendall(answer(data))
 
@@ -163,6 +164,17 @@ def http_app(path: Path, answer: Callable[[bytes], bytes]) -> Iterator[list[byte
             thread.join(DEADLINE_SECONDS)
 
 
+def _read_body(connection: socket.socket, data: bytes) -> None:
+    """Read the rest of a body: closing with unread data would reset the connection."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0"
+    )
+    left = int(length.partition(b":")[2]) - len(body)
+    while left > 0:
+        left -= len(connection.recv(65536)) or left
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -177,6 +189,16 @@ class Folders:
     port: int = 0
     tls_port: int | None = None
     certificate: Path | None = None
+    user: str | None = "root" if os.geteuid() == 0 else None
+    run_as: int | None = None
+
+    def open_up(self) -> None:
+        """Let nginx's user pass through, and own everything where it is not started as root."""
+        for path in (self.root, *self.root.rglob("*")):
+            if path.is_dir():
+                path.chmod(0o755)
+            if self.run_as is not None:
+                os.chown(path, self.run_as, self.run_as)
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -196,7 +218,7 @@ class Folders:
                 sites_folder=str(self.root / "sites"),
                 run_folder=str(self.root / "run"),
                 log_file=str(self.root / "nginx.log"),
-                user="root" if os.geteuid() == 0 else None,
+                user=self.user,
                 http_port=self.port,
                 https_port=self.tls_port,
             )
@@ -299,6 +321,7 @@ def running_nginx(folders: Folders, *sites: SiteServer) -> Iterator[Nginx]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, "LANG": "C"},
+        user=folders.run_as,
     )
     assert process.stderr is not None
     try:

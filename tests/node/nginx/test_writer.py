@@ -27,7 +27,7 @@ from homeport.webconfig.plan import FastCgi, Rule, StaticFiles
 
 from .running import POOL, Folders, check, python_plan, running_nginx
 
-HOSTILE = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc",)), max_size=40) | st.text(
+HOSTILE = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=40) | st.text(
     alphabet="{};#\"'\\$ ~=@*()|nrt", max_size=40
 )
 

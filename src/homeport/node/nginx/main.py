@@ -66,6 +66,7 @@ def render_main(config: MainConfig) -> str:
             directive("pid", f"{config.run_folder}/nginx.pid"),
             directive("error_log", config.log_file, "warn"),
             directive("worker_processes", "auto"),
+            directive("pcre_jit", "on"),
             directive("worker_shutdown_timeout", _SHUTDOWN),
             block("events", body=[directive("worker_connections", "8192")]),
             block("http", body=_http(config)),

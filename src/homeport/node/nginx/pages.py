@@ -6,6 +6,7 @@ from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, d
 
 RETRY_AFTER_SECONDS = 10
 
+_ERROR = "/.homeport/error"
 NGINX_ERRORS = ("400", "401", "403", "404", "405", "414", "416", "500", "501", "503")
 
 STATUS_TEXTS = {
@@ -63,11 +64,16 @@ def answer(status: str, text: Text) -> list[Node]:
 
 
 def status_location() -> Node:
-    """Make the location `@homeport_error`, which puts words to an error status that nginx itself decided on."""
+    """Make the location that puts words to an error status that nginx itself decided on.
+
+    It is no named one: nginx cannot go to those when it could not read the address of a request.
+    """
     return block(
         "location",
-        "@homeport_error",
+        "=",
+        _ERROR,
         body=[
+            directive("internal"),
             directive("add_header", "Allow", Variable("homeport_allow"), "always"),
             directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
             # 200 stands for nothing: error_page keeps the status that led here.
@@ -105,10 +111,10 @@ def failed_location(site: str) -> Node:
 
 
 def error_pages() -> list[Node]:
-    """Send the errors that nginx decides on to `@homeport_error`; an application's own answers are left alone."""
+    """Send the errors that nginx decides on to `status_location`; an application's own answers are left alone."""
     return [
-        directive("error_page", *NGINX_ERRORS, "@homeport_error"),
-        directive("error_page", "494", "=400", "@homeport_error"),
+        directive("error_page", *NGINX_ERRORS, _ERROR),
+        directive("error_page", "494", "=400", _ERROR),
     ]
 
 

@@ -70,7 +70,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler) -> list[Node]:
         directive("disable_symlinks", "on", Text(f"from={site.content_root}")),
         directive("client_max_body_size", str(site.request_body_bytes)),
         directive("recursive_error_pages", "on"),
-        directive("error_page", "502", "504", "@homeport_failed"),
+        directive("error_page", "502", "504", "=", "@homeport_failed"),
         # IIS answers a body over its limit with 404 (404.13), not with 413 (IIS reference §5.8).
         directive("error_page", "413", "=", "@homeport_too_large"),
         *rules.locations(),
@@ -101,10 +101,10 @@ def _scm(site: SiteServer) -> list[Node]:
     return [
         *_listen(site),
         _server_name(site.scm_hostnames),
-        *error_pages(),
         # auth_request makes a 500 of everything but yes and no: whoever answers it is away.
         directive("error_page", "500", "=", "@homeport_no_sign_in"),
-        directive("error_page", "502", "504", "@homeport_failed"),
+        *error_pages(),
+        directive("error_page", "502", "504", "=", "@homeport_failed"),
         directive("recursive_error_pages", "on"),
         directive("client_max_body_size", _SCM_BODY_BYTES),
         block("location", "=", _AUTHORIZE, body=_authorize(site)),
