@@ -153,7 +153,7 @@ class Server:
             seconds = min(seconds, until - time.monotonic())
             if seconds <= 0:
                 return False
-        for descriptor, _ in self._epoll.poll(seconds):
+        for descriptor, _ in self._epoll.poll(seconds, 2):
             if descriptor == self._stop.wake_fd:
                 self._stop.drain_wake()
         return True
