@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.webconfig.document import MOST_BYTES, Element, parse_document
+from homeport.webconfig.bounds import MOST_BYTES
+from homeport.webconfig.document import Element, parse_document
 
 SMALL = '<?xml version="1.0" encoding="{}"?>\n<configuration>\n  <appSettings>\n    <add key="é" value="ü"/>\n  </appSettings>\n</configuration>'
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.document import Document, parse_document
 from homeport.webconfig.inheritance import build_chain
 from homeport.webconfig.plan import (
@@ -53,7 +54,7 @@ def compile_plan(tree: ConfigurationTree, facts: SiteFacts) -> HostingPlan:
 
 class _Compiler:
     def __init__(self, tree: ConfigurationTree, facts: SiteFacts) -> None:
-        self._facts = facts
+        self._facts = facts = replace(facts, list_folder=remembering(facts.list_folder))
         self._findings: dict[Finding, None] = {}
         self._documents = {folder: self._parse(folder, data) for folder, data in tree.files.items()}
         chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
@@ -65,6 +66,8 @@ class _Compiler:
     def compile(self) -> HostingPlan:
         if not self._documents:
             self._note([_no_web_config()])
+        if len(self._documents) > MOST_FILES:
+            return self._too_much(f"{len(self._documents)} web.config files; it may have {MOST_FILES}")
         root = self._documents.get("")
         document = root if isinstance(root, Document) else None
         applications, fault = self._applications(document)
@@ -73,14 +76,26 @@ class _Compiler:
             rules: tuple[Rule, ...] = (_refuse_all("/", fault),)
         else:
             rules = tuple(rule for folder in reversed(self._distinct_folders()) for rule in folder)
+            if len(rules) > MOST_RULES:
+                return self._too_much(f"more than {MOST_RULES} rules in all its folders")
         used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}
+        return self._plan(rules, tuple(pool for pool in self._pools.values() if pool.id in used))
+
+    def _plan(self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...]) -> HostingPlan:
         return HostingPlan(
             rules=rules,
-            pools=tuple(pool for pool in self._pools.values() if pool.id in used),
+            pools=pools,
             findings=tuple(self._findings),
             hidden_segments=HIDDEN_SEGMENTS,
             denied_extensions=DENIED_EXTENSIONS,
         )
+
+    def _too_much(self, what: str) -> HostingPlan:
+        finding = Finding(
+            severity=Severity.ERROR, code="webconfig.too-many-entries", message=f"The site has {what}."
+        )
+        self._note([finding])
+        return self._plan((_refuse_all("/", finding.code),), ())
 
     def _note(self, findings: Iterable[Finding]) -> None:
         self._findings |= dict.fromkeys(findings)
@@ -115,7 +130,10 @@ class _Compiler:
         return tuple(applications), fault
 
     def _distinct_folders(self) -> list[tuple[Rule, ...]]:
-        """Give the rules of each folder, parents first, without those that are as their parent's."""
+        """Give the rules of each folder, parents first, without those that are as their parent's.
+
+        Stops where they are more than a site may have.
+        """
         found: dict[str, tuple[Rule, ...]] = {}
         for folder in self._chain.folders:
             rules = self._rules(folder)
@@ -123,6 +141,8 @@ class _Compiler:
             inherited = tuple(replace(rule, folder=folder) for rule in found[parent]) if parent else None
             if rules != inherited:
                 found[folder] = rules
+            if sum(map(len, found.values())) > MOST_RULES:
+                break
         return list(found.values())
 
     def _rules(self, folder: str) -> tuple[Rule, ...]:

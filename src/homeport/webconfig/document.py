@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from lxml import etree
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.bounds import MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS
 
-MOST_BYTES = 1024 * 1024
-MOST_DEPTH = 40
 _NET_NAMESPACE = "http://schemas.microsoft.com/.NetConfiguration/v2.0"
 _DECLARATION = re.compile(r"<\?xml\b(?P<attributes>[^>]*?)\?>")
 _ENCODING = re.compile(r"""\bencoding\s*=\s*["'](?P<name>[A-Za-z][A-Za-z0-9._-]*)["']""")
@@ -117,6 +116,8 @@ def _parse(data: bytes) -> Element:
         root = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         raise _from_syntax_error(error) from error
+    if sum(1 for _ in root.iter()) > MOST_ELEMENTS:
+        raise _Broken("too-large", f"The file has more than {MOST_ELEMENTS} elements.")
     element = _element(root, depth=1)
     if element.name != "configuration":
         raise _Broken(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from homeport.model.finding import Finding
+from homeport.webconfig.bounds import MOST_LAYERS, MOST_LOCATIONS
 from homeport.webconfig.document import Document, Element
 from homeport.webconfig.plan import CONTENT_ROOT
 from homeport.webconfig.reading import Fault
@@ -77,6 +78,14 @@ def build_chain(
         located, problems = _locations(document, base=base, list_folder=list_folder)
         layers += located
         findings += problems
+    if len(layers) > MOST_LAYERS:
+        problem = Fault(
+            "too-many-entries",
+            f"The site has {len(layers)} pieces of configuration in files and <location>s; it may have {MOST_LAYERS}.",
+            line=0,
+        )
+        findings.append(problem.finding(""))
+        layers = [Layer(folder="/", file="", container=None, fault=problem.code)]
     return Chain(layers=tuple(layers)), findings
 
 
@@ -85,7 +94,17 @@ def _locations(
 ) -> tuple[list[Layer], list[Finding]]:
     layers: list[Layer] = []
     findings: list[Finding] = []
-    for element in document.root.named("location"):
+    elements = list(document.root.named("location"))
+    if len(elements) > MOST_LOCATIONS:
+        fault = Fault(
+            "too-many-entries",
+            f"The file has {len(elements)} <location>s; it may have {MOST_LOCATIONS}.",
+            line=elements[MOST_LOCATIONS].line,
+        )
+        elements = []
+        findings.append(fault.finding(document.file))
+        layers.append(Layer(folder=base, file=document.file, container=None, fault=fault.code))
+    for element in elements:
         try:
             folder = _target(element, base=base, list_folder=list_folder)
             _refuse_second(element, folder, layers)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from homeport.model.errors import Invalid
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
+from homeport.webconfig.bounds import MOST_PATHS, bounded_expand
 from homeport.webconfig.document import Document
 from homeport.webconfig.plan import FastCgi, FastCgiPool, PoolKind, Refuse, SiteFacts
 from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
@@ -24,7 +25,7 @@ from homeport.windows.interpreters import (
 from homeport.windows.layout import Layout
 from homeport.windows.paths import map_path
 from homeport.windows.script_processor import ScriptProcessor, parse_script_processor, registered_processor
-from homeport.windows.variables import expand_text, windows_variables
+from homeport.windows.variables import windows_variables
 
 DEFAULT_RESTART_REGEX = r".*((\.py)|(\.config))$"
 _LAYOUT = Layout()
@@ -50,7 +51,11 @@ class PoolCompiler:
 
     def compile(self, handler: Handler) -> PoolResult:
         """Give the pool that a FastCGI handler's scriptProcessor means, or a refusal that says why there is none."""
-        text = expand_text(handler.script_processor, self._variables)
+        text = bounded_expand(handler.script_processor, self._variables)
+        if text is None:
+            return _refused(
+                handler, "value-too-long", f"Handler '{handler.name}' has a scriptProcessor that is too long."
+            )
         try:
             processor = parse_script_processor(text)
         except Invalid as error:
@@ -206,8 +211,8 @@ class PoolCompiler:
         """Find the registration of a pair; both halves are compared without case (IIS reference §1.8)."""
         for application in self.applications:
             registered = registered_processor(
-                expand_text(application.full_path, self._variables),
-                expand_text(application.arguments, self._variables),
+                bounded_expand(application.full_path, self._variables) or "",
+                bounded_expand(application.arguments, self._variables) or "",
             )
             if registered.key == processor.key:
                 return application
@@ -242,14 +247,18 @@ class PoolCompiler:
         )
         pairs: list[tuple[str, str]] = []
         findings: list[Finding] = []
+        known = dict(written)
+        if sum(value.count(";") for key, value in written if key.upper() == "PYTHONPATH") > MOST_PATHS:
+            findings.append(_too_many_paths())
+            written = tuple(pair for pair in written if pair[0].upper() != "PYTHONPATH")
         for key, value in written:
             if key.upper() == "PYTHONHOME":
                 findings.append(_python_home())
                 continue
-            mapped = self._setting(mapper, key, value, written=dict(written))
+            mapped = self._setting(mapper, key, value, written=known)
             pairs.append((key, mapped.text))
             findings += mapped.findings
-        if "WSGI_HANDLER" not in dict(written) and "WSGI_HANDLER" not in self.facts.app_settings:
+        if "WSGI_HANDLER" not in known and "WSGI_HANDLER" not in self.facts.app_settings:
             findings.append(_no_wsgi_handler(self.facts.site))
         file = self.root.file if self.root else ""
         return tuple(pairs), tuple(replace(finding, file=file) for finding in findings)
@@ -307,6 +316,14 @@ def _python_home() -> Finding:
         severity=Severity.INFO,
         code="webconfig.python-home",
         message="PYTHONHOME is left out: the Pythons here know where their own files are.",
+    )
+
+
+def _too_many_paths() -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="webconfig.too-many-entries",
+        message=f"PYTHONPATH has more than {MOST_PATHS} folders; it is left out.",
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.bounds import MOST_ENTRIES
 from homeport.webconfig.document import Element
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -38,6 +39,16 @@ class Fault(Exception):
             file=file,
             line=self.line,
             remedy=self.remedy,
+        )
+
+
+def count_entries(section: Element) -> None:
+    """Refuse a section with more entries than any site has. Raises `Fault`."""
+    if len(section.children) > MOST_ENTRIES:
+        raise Fault(
+            "too-many-entries",
+            f"<{section.name}> has {len(section.children)} entries; it may have {MOST_ENTRIES}.",
+            line=section.line,
         )
 
 

@@ -1,11 +1,13 @@
 """Tables of what web.config may hold and how far each piece is honoured; and checking a document against them."""
 
 import difflib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.bounds import MOST_FINDINGS
 from homeport.webconfig.document import Document, Element
 
 
@@ -56,9 +58,10 @@ def irrelevant(*names: str) -> tuple[ElementRow, ...]:
 
 
 def check_document(document: Document, table: ElementRow) -> list[Finding]:
-    """Say what in the document is unknown or not honoured, with lines."""
+    """Say what in the document is unknown or not honoured, with lines; a long list is cut off."""
     declared = frozenset(_declared_sections(document.root))
-    return list(_check(document.root, table, file=document.file, path="", declared=declared))
+    findings = _check(document.root, table, file=document.file, path="", declared=declared)
+    return list(itertools.islice(findings, MOST_FINDINGS))
 
 
 def _declared_sections(root: Element) -> Iterator[str]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
+from homeport.webconfig.bounds import LONGEST_VALUE, MOST_PATHS, bounded_expand
 from homeport.webconfig.plan import CONTENT_ROOT
 from homeport.windows.interpreters import InterpreterKind, recognise_site_packages
 from homeport.windows.layout import Layout
 from homeport.windows.pathlist import split_path_list
 from homeport.windows.paths import ListFolder, Rule, is_windows_path, map_path
-from homeport.windows.variables import expand, expand_text, windows_variables
+from homeport.windows.variables import windows_variables
 
 _PATHS = frozenset({"WSGI_LOG", "WSGI_ALT_VIRTUALENV_ACTIVATE_THIS"})
 _REFERENCE = re.compile(r"%\w+%")
@@ -41,13 +42,17 @@ class ValueMapper:
     def setting(self, key: str, value: str) -> MappedValue:
         """Map one app setting; the list in a PYTHONPATH keeps its `;`, because our worker splits it."""
         name = key.upper()
+        if len(value) > LONGEST_VALUE:
+            return MappedValue(text=value, findings=(_too_long(key),))
         if name == "PYTHONPATH":
             return self._path_list(value, separator=";")
         return self._path(key, value) if name in _PATHS else self.whole(value)
 
     def environment(self, name: str, value: str) -> MappedValue:
         """Map one environment variable of a process: lists are for Linux to split, at `:`."""
-        expanded = expand_text(value, self.variables)
+        expanded = bounded_expand(value, self.variables)
+        if expanded is None:
+            return MappedValue(text=value, findings=(_too_long(name),))
         if name.upper() in {"PYTHONPATH", "PATH"}:
             return self._path_list(expanded, separator=":")
         return self._path(name, expanded) if name.upper() in _PATHS else self.whole(expanded)
@@ -62,8 +67,11 @@ class ValueMapper:
     def _path(self, key: str, value: str) -> MappedValue:
         if not value.strip():
             return MappedValue(text=value)
+        expanded = bounded_expand(value, self.variables)
+        if expanded is None:
+            return MappedValue(text=value, findings=(_too_long(key),))
         mapped = map_path(
-            value, _LAYOUT, variables=self.variables, list_folder=self.list_folder, directory=CONTENT_ROOT
+            expanded, _LAYOUT, variables={}, list_folder=self.list_folder, directory=CONTENT_ROOT
         )
         if mapped.posix is None:
             return MappedValue(text=value, findings=(_unmapped(key, value),))
@@ -72,7 +80,9 @@ class ValueMapper:
     def _path_list(self, value: str, *, separator: str) -> MappedValue:
         texts: list[str] = []
         findings: list[Finding] = []
-        expanded = expand(value, self.variables).text
+        expanded = bounded_expand(value, self.variables)
+        if expanded is None or expanded.count(";") > MOST_PATHS:
+            return MappedValue(text=value, findings=(_too_long("PYTHONPATH"),))
         for item in split_path_list(expanded):
             mapped = self._item(item)
             texts.append(mapped.text)
@@ -108,6 +118,15 @@ def _both(
 ) -> Iterator[tuple[str, str]]:
     yield from app_settings.items()
     yield from ((key, value) for key, value in configured if key.upper() != "PYTHONPATH")
+
+
+def _too_long(key: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="webconfig.value-too-long",
+        message=f"The value of {key} is longer than the {LONGEST_VALUE} characters that Windows allows; "
+        "it stays as it is written.",
+    )
 
 
 def _unmapped(key: str, value: str) -> Finding:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from homeport.webconfig.document import Element
 from homeport.webconfig.plan import StderrMode
-from homeport.webconfig.reading import Fault, Range, boolean, number, required, word
+from homeport.webconfig.reading import Fault, Range, boolean, count_entries, number, required, word
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
 _SECONDS = Range(least=10, most=2_592_000)
@@ -97,6 +97,7 @@ class Application:
 
 def read_applications(section: Element) -> tuple[Application, ...]:
     """Read a `<fastCgi>`. Raises `Fault` for a pair that is there twice and for wrong values."""
+    count_entries(section)
     found: dict[tuple[str, str], Application] = {}
     for element in section.named("application"):
         application = Application(

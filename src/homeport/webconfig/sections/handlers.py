@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.bounds import MOST_ENTRIES
 from homeport.webconfig.document import Element
 from homeport.webconfig.plan import ResourceType
-from homeport.webconfig.reading import Fault, flags, required, word
+from homeport.webconfig.reading import Fault, count_entries, flags, required, word
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
 ACCESS_FLAGS: Mapping[str, str] = {
@@ -148,6 +149,7 @@ def apply_handlers(
 
     Raises `Fault` for what IIS answers 500.19 to: a name that is already there, a missing or wrong attribute.
     """
+    count_entries(section)
     kept, added = list(inherited.handlers), list[Handler]()
     findings: list[Finding] = []
     for element in section.children:
@@ -160,6 +162,10 @@ def apply_handlers(
             added = [handler for handler in added if handler.name != name]
         elif element.name == "clear":
             kept, added = [], []
+    if len(added) + len(kept) > MOST_ENTRIES:
+        raise Fault(
+            "too-many-entries", f"There are more than {MOST_ENTRIES} handlers here.", line=section.line
+        )
     access = flags(section, "accessPolicy", default=inherited.access, known=ACCESS_FLAGS)
     return HandlerList(handlers=(*added, *kept), access=access), findings
 
