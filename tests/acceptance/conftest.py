@@ -36,3 +36,10 @@ def make_site(platform: Platform) -> Iterator[Callable[..., str]]:
     yield make
     for name in made:
         platform.homeport("site", "delete", name, "--yes", check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here: it starts the whole platform."""
+    for item in items:
+        if "acceptance" in item.path.parts:
+            item.add_marker(pytest.mark.platform)

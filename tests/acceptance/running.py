@@ -107,6 +107,11 @@ class Platform:
             pid for pid, line in descendants(self.process.pid).items() if all(word in line for word in words)
         ]
 
+    def workers(self) -> list[int]:
+        """Return the pids of the workers themselves, without the sandboxes around them."""
+        lines = descendants(self.process.pid)
+        return [pid for pid, line in lines.items() if line.startswith("/home/") and "worker/launch.py" in line]
+
     def stop(self) -> int:
         """Stop it as a service manager does and return its exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -121,13 +121,12 @@ def test_a_django_site_with_admin_static_files_and_sqlite(platform: Platform, tm
     )
     (app / "shop/settings.py").write_text(DJANGO_SETTINGS)
     setting = '<add key="DJANGO_SETTINGS_MODULE" value="shop.settings"/>'
-    (app / "web.config").write_text(
-        web_config(handler="django.core.wsgi.get_wsgi_application()", settings=setting)
-    )
-    (app / "static/web.config").write_text(
-        '<?xml version="1.0"?>\n<configuration><system.webServer><handlers><remove name="PythonHandler"/>'
-        "</handlers></system.webServer></configuration>\n"
-    )
+    static = (
+        '<location path="static"><system.webServer><handlers><remove name="PythonHandler"/></handlers>'
+        "</system.webServer></location>\n</configuration>"
+    )  # not static/web.config: collectstatic --clear, which a deployment runs, would delete it
+    config = web_config(handler="django.core.wsgi.get_wsgi_application()", settings=setting)
+    (app / "web.config").write_text(config.replace("</configuration>", static))
     platform.homeport("site", "create", "shop")
     platform.homeport("extension", "add", "shop", "python3117x64")
     platform.homeport("deploy", "shop", str(app), timeout=240)

@@ -185,6 +185,20 @@ def test_a_worker_that_served_its_share_is_replaced_before_it_goes() -> None:
     assert action == StopWorker(0, "replaced by a newer one")
 
 
+def test_a_kill_starts_nothing_in_the_same_breath() -> None:
+    """The kill may open the breaker; a worker started beside it would escape that."""
+    (action,) = decide(facts(worker(0, WorkerState.STARTING, seconds=91), waiting=90), LIMITS)
+
+    assert isinstance(action, KillWorker)
+
+
+def test_while_the_breaker_is_open_nothing_starts_and_overdue_workers_still_end() -> None:
+    pool = replace(facts(worker(0, WorkerState.BUSY, seconds=91), waiting=1), broken=True)
+
+    assert [type(action) for action in decide(pool, LIMITS)] == [KillWorker]
+    assert decide(replace(facts(waiting=1), broken=True), LIMITS) == ()
+
+
 def carry_out(workers: dict[int, WorkerFacts], actions: Iterable[Action], generation: int) -> None:
     """Make the world as the actions ask, everything that was starting becoming ready."""
     for slot, fact in list(workers.items()):

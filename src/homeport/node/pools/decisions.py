@@ -44,7 +44,7 @@ class PoolFacts:
 
     `queued_since` is when requests began to wait without a break, None when none waits. `completed_per_second` is
     the recent rate of the whole pool. `generation` is the one every worker should be of; `generation_refused` says
-    that its first worker did not come up, so the older workers stay.
+    that its first worker did not come up, so the older workers stay; `broken` that the breaker is open, so none starts.
     """
 
     now: int
@@ -53,6 +53,7 @@ class PoolFacts:
     queued_since: int | None = None
     completed_per_second: float = 0.0
     generation_refused: bool = False
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ def decide(facts: PoolFacts, limits: PoolLimits) -> tuple[Action, ...]:
     """Return what to do now; empty when the pool is as it should be."""
     endings = tuple(_endings(facts, limits))
     ending = {action.slot for action in endings}
+    if facts.broken or any(isinstance(action, KillWorker) for action in endings):
+        return endings  # a kill may open the breaker: whether to start another one is for the next tick
     live = [
         worker
         for worker in facts.workers

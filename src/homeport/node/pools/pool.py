@@ -179,9 +179,8 @@ class Pool:
         self._observe(now, queued=queued)
         if self._closing:
             return
-        if self._breaker.is_open(now):
-            return
-        if not self._listening.is_open:
+        broken = self._breaker.is_open(now)
+        if not broken and not self._listening.is_open:
             self.open()
         facts = PoolFacts(
             now=now,
@@ -200,6 +199,7 @@ class Pool:
             queued_since=self._queued_since,
             completed_per_second=self._rate,
             generation_refused=self._refused,
+            broken=broken,
         )
         for action in decide(facts, self._limits):
             self._act(action)
@@ -207,6 +207,7 @@ class Pool:
     def status(self) -> PoolStatus:
         """Tell an owner how the pool is."""
         now = time.monotonic_ns()
+        self._observe(now, queued=self._queued_since is not None)
         state = "idle"
         if self._breaker.is_open(now):
             state = "broken"
@@ -225,7 +226,7 @@ class Pool:
                 for worker in self._workers.values()
                 if worker.process is not None
             ),
-            requests=self._retired_requests + self._completed,
+            requests=self._retired_requests + sum(worker.requests for worker in self._workers.values()),
         )
 
     async def close(self, *, seconds: float, reason: str) -> None:

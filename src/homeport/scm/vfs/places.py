@@ -91,7 +91,8 @@ class Places:
 
 def _collapse(url_path: str) -> list[str]:
     kept: list[str] = []
-    for name in url_path.split("/"):
+    # A backslash separates on Windows, where no name can hold one.
+    for name in url_path.replace("\\", "/").split("/"):
         if name == "..":
             if not kept:
                 raise Forbidden("The path leads out of the site's folder.")
