@@ -1,5 +1,6 @@
 """The rules of a plan as a real nginx keeps them: which request reaches what."""
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -265,6 +266,21 @@ def test_a_pattern_is_relative_to_the_folder_that_has_it() -> None:
 @given(st.text(alphabet="ab.*?/(+[\\$ ", min_size=1, max_size=12), st.text(alphabet="ab./", max_size=12))
 def test_every_pattern_is_a_regular_expression(path: str, url: str) -> None:
     matches(path, f"/{url}")
+
+
+@given(st.text(alphabet="ab*?", min_size=1, max_size=10), st.text(alphabet="ab", max_size=10))
+def test_wildcards_mean_what_they_mean_everywhere(path: str, name: str) -> None:
+    assert matches(f"x/{path}", f"/x/{name}") == fnmatch.fnmatchcase(name, path)
+
+
+@pytest.mark.parametrize("path", ["*a" * 30 + "*b", "x/" + "*a" * 30 + "*b", "*?" * 30 + "b", "*a?a" * 20])
+def test_no_pattern_is_slow_on_any_address(path: str, folders: Folders, stack: ExitStack) -> None:
+    """With an ordinary translation the first of these would never end."""
+    nginx, _ = serve(folders, stack, Rule(folder="/", path=path, action=PYTHON))
+
+    for prefix in ("", "x/", "a/" * 20):
+        assert nginx.request(f"/{prefix}{'a' * 3000}c").status == 404
+        assert not matches(path, f"/{prefix}{'a' * 3000}c")
 
 
 def test_actions_are_values() -> None:
