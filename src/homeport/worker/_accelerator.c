@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -70,7 +71,7 @@ typedef struct {
     Py_ssize_t name_size;
     PyObject *value;
     Py_ssize_t value_size;
-    char value_bytes[LONGEST_KEPT_VALUE];
+    char *value_bytes; /* LONGEST_KEPT_VALUE of them, from the first value on */
 } Name;
 
 typedef struct {
@@ -703,7 +704,9 @@ static PyObject *value_text(Name *entry, const char *value, Py_ssize_t size)
         return entry->value;
     }
     PyObject *text = PyUnicode_DecodeLatin1(value, size, NULL);
-    if (text && size <= LONGEST_KEPT_VALUE) {
+    if (text && !entry->value_bytes)
+        entry->value_bytes = malloc(LONGEST_KEPT_VALUE);
+    if (text && size <= LONGEST_KEPT_VALUE && entry->value_bytes) {
         Py_XDECREF(entry->value);
         Py_INCREF(text);
         entry->value = text;
@@ -1125,12 +1128,14 @@ static int make_names(Loop *loop)
     good = (loop->prefixes = PyDict_New()) && good;
     good = (loop->exchange_type = (PyTypeObject *)PyType_FromSpec(&exchange_spec)) && good;
     loop->buffer = PyMem_Malloc(RECEIVE_SIZE);
-    loop->names = PyMem_Malloc(NAMES * sizeof(Name));
+    loop->names = calloc(NAMES, sizeof(Name)); /* pages that are not used stay untouched */
     if (!loop->buffer || !loop->names) {
         PyErr_NoMemory();
         return -1;
     }
-    memset(loop->names, 0, NAMES * sizeof(Name));
+    /* Before any visitor can fill the table with names of his own. */
+    for (int index = 0; index < KNOWN; index++)
+        good = find_name(loop, known_names[index], (Py_ssize_t)strlen(known_names[index])) && good;
     return good ? 0 : -1;
 }
 
