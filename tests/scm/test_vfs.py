@@ -365,7 +365,8 @@ def test_deleting_folders(box: Box) -> None:
 
 
 def test_a_backslash_separates_as_on_windows(box: Box) -> None:
-    scm, folder, url = box.scm, box.folder, box.url
+    scm, url, folder = box
+
     assert scm.client.put(f"{url}/deep%5Cfile.txt", content=b"x").status_code == 201
 
     assert (folder / "deep/file.txt").read_bytes() == b"x"
