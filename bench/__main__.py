@@ -46,6 +46,12 @@ def main(
     rounds: Annotated[
         int, typer.Option(min=1, help="How often every cell is measured; ratios are formed within a round.")
     ] = 7,
+    foreign: Annotated[
+        float,
+        typer.Option(
+            help="Measure a cell again (a few times) while other programs use more than this many CPU seconds a second."
+        ),
+    ] = 0.15,
     quiet_below: Annotated[
         float,
         typer.Option(
@@ -59,7 +65,7 @@ def main(
         write_page(console)
         return
     try:
-        plan = make_plan(only=only or (), quick=quick, seconds=seconds, rounds=rounds)
+        plan = make_plan(only=only or (), quick=quick, seconds=seconds, rounds=rounds, foreign=foreign)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
     if missing := sorted({package for program, package in NEEDED.items() if shutil.which(program) is None}):
@@ -131,7 +137,12 @@ def _show(console: Console, results: Results) -> None:
     table = Table("load", "connections", "stack", "CPU ratio", "throughput ratio", "p50 ms", "problems")
     measured = rows(samples_of(results.load))
     for (stack, load, concurrency), row in sorted(
-        measured.items(), key=lambda item: (list(LOAD_WORDS).index(item[0][1]), item[0][2], item[1].stack)
+        measured.items(),
+        key=lambda item: (
+            list(LOAD_WORDS).index(item[0][1]),
+            item[0][2],
+            list(STACK_WORDS).index(item[0][0]),
+        ),
     ):
         problems = "" if row.valid else f"{row.failures} bad, {row.socket_errors} lost"
         table.add_row(

@@ -65,6 +65,13 @@ def _cpu_nanoseconds(pid: int) -> int | None:
     return total
 
 
+def busy_seconds() -> float:
+    """Read how long the processors of this machine have worked since it started, for whomever."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, _stolen = fields
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
+
+
 def used_nanoseconds(before: Mapping[int, int], after: Mapping[int, int]) -> int:
     """Subtract two readings; a process that came in between counts from zero, one that went is left out."""
     return sum(max(0, value - before.get(pid, 0)) for pid, value in after.items())

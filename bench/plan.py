@@ -41,7 +41,9 @@ def names() -> list[str]:
     return [*Part, *StackName, *(load.value for load in SPEED_LOADS)]
 
 
-def make_plan(*, only: Collection[str], quick: bool, seconds: int, rounds: int) -> RunPlan:
+def make_plan(
+    *, only: Collection[str], quick: bool, seconds: int, rounds: int, foreign: float = 0.15
+) -> RunPlan:
     """Narrow the full plan. Words of one kind (parts, stacks, loads) choose within that kind; none of a kind: all.
 
     A stack or a load alone means the part that has them, the loads. Raises ValueError for an unknown word.
@@ -64,6 +66,7 @@ def make_plan(*, only: Collection[str], quick: bool, seconds: int, rounds: int) 
             concurrencies=(1, 32) if quick else (1, 32, 128),
             rounds=2 if quick else rounds,
             seconds=1 if quick else seconds,
+            foreign=foreign,
         ),
         cold_loads=loads or (Load.HELLO, Load.FLASK, Load.DJANGO),
         cold_attempts=3 if quick else 15,

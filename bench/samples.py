@@ -42,7 +42,7 @@ class LoadSample:
     `front_cpu`, `site_cpu`, `platform_cpu`: CPU microseconds per request (user and system) of nginx, of the site's
     processes, and of what serves all sites (the peers have none).
     `p50`, `p99`: latency in microseconds. `failures`: answers other than 2xx and 3xx; `socket_errors`: requests
-    without an answer.
+    without an answer. `foreign`: CPU seconds per second that other programs of the machine used meanwhile.
     """
 
     stack: str
@@ -58,6 +58,7 @@ class LoadSample:
     platform_cpu: float
     p50: float
     p99: float
+    foreign: float
 
     @property
     def cpu(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.machine import proportional_bytes
-from bench.measures.meter import measure
+from bench.measures.meter import measure_undisturbed
 from bench.samples import Load, LoadSample, MemorySample, StackName
 from bench.stacks.stack import Stack
 from bench.workshop import Workshop
@@ -15,12 +15,16 @@ from bench.wrk import Target, command, run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """What to measure: `rounds` passes of `seconds` per cell, after one second of warming up."""
+    """What to measure: `rounds` passes of `seconds` per cell, after one second of warming up.
+
+    A cell is measured again when other programs use more than `foreign` CPU seconds per second.
+    """
 
     loads: Sequence[Load]
     concurrencies: Sequence[int]
     rounds: int
     seconds: int
+    foreign: float
 
     def steps(self, stacks: int) -> int:
         """Count the runs of the load generator that are measured."""
@@ -71,7 +75,7 @@ def _round(
         workshop.say(f"{load}: round {number + 1} of {plan.rounds}, {name}, {concurrency} connections")
         stack, target = served[name]
         words = command(target, core=workshop.cores.client, connections=concurrency, seconds=plan.seconds)
-        reading = measure(stack, words=words)
+        reading = measure_undisturbed(stack, words=words, foreign=plan.foreign)
         outcome = reading.outcome
         yield LoadSample(
             stack=name,
@@ -87,6 +91,7 @@ def _round(
             platform_cpu=reading.platform_cpu,
             p50=outcome.p50,
             p99=outcome.p99,
+            foreign=reading.foreign,
         )
 
 

@@ -1,10 +1,13 @@
 """The page that a run becomes: docs/benchmarks.md. Pure."""
 
+from collections.abc import Sequence
+from statistics import median
+
 from bench.report.limits import targets
 from bench.report.memory import cold, memory
 from bench.report.scale import many_sites
 from bench.report.speed import speed
-from bench.samples import SECTIONS, Results, samples_of
+from bench.samples import SECTIONS, LoadSample, Results, samples_of
 from bench.summary import rows
 
 _INTRODUCTION = """\
@@ -27,7 +30,7 @@ _METHOD = """\
 - nginx before the peers is Debian's, with the parameter files of its package, no access log, buffers that hold the loads' answers and uploads in memory, and idle connections kept to the servers that can use them (gthread, granian).
 - A whole stack (nginx, application, platform) is pinned to one core and the load generator, wrk with one thread, to another. So throughput is what one core can do.
 - CPU per request is what the kernel's scheduler accounts to all threads of all processes of the stack, user and system, divided by the requests that were answered. It hardly depends on what else the machine does.
-- Every cell is measured for one second or more in each round, after warming up. Within a round the stacks take turns in a random order; ratios are formed within a round, and the table shows their median.
+- Every cell is measured for one second or more in each round, after warming up. Within a round the stacks take turns in a random order; a cell that other programs disturbed is measured again. Ratios are formed within a round, and the table shows their median.
 - An answer other than 2xx or 3xx, or a request without an answer, makes a row invalid; it is marked and has no ratio in that round.
 - Applications: `bench/apps`. Uploads are read in pieces of 64 KB. Requests carry a browser's seven headers and keep their connections.
 """
@@ -64,4 +67,14 @@ def _run(results: Results) -> str:
         for title in SECTIONS
         if (section := getattr(results, title)) is not None
     ]
-    return "\n".join([*facts, *notes, *sections])
+    return "\n".join([*facts, *notes, *sections, *_foreign(samples_of(results.load))])
+
+
+def _foreign(samples: Sequence[LoadSample]) -> list[str]:
+    if not samples:
+        return []
+    shares = sorted(sample.foreign for sample in samples)
+    return [
+        f"- other programs used {median(shares):.0%} of a core during a cell of the table of speed (median), "
+        f"{shares[-1]:.0%} at most"
+    ]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 
-from bench.machine import command_line
 from bench.samples import Load
 from bench.stacks.homeport import RUNTIME, Platform, web_config
 from bench.stacks.stack import EXPECTED, fetch
@@ -77,12 +76,9 @@ class Town:
                 raise RuntimeError(f"{name} answered with status {answer[0]}")
 
     def _control_socket(self) -> str:
-        """Find the control plane's socket where its own command line names it."""
-        for pid in self.platform.members().platform:
-            words = command_line(pid).split(" ")
-            if "homeport.control" in words and "--socket" in words:
-                return words[words.index("--socket") + 1]
-        raise RuntimeError("the control plane is not among the platform's processes")
+        """Find the control plane's socket where the command line finds it."""
+        location = json.loads((self.platform.data / "run.json").read_text())
+        return str(location["control_socket"])
 
 
 def _replace(path: Path, text: str, *, like: Path) -> None:

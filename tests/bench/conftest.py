@@ -31,6 +31,7 @@ def make_sample() -> Callable[..., LoadSample]:
             "platform_cpu": 0.0,
             "p50": 900.0,
             "p99": 5000.0,
+            "foreign": 0.01,
         }
         return LoadSample(**{**fields, **changes})
 
