@@ -869,12 +869,14 @@ static Py_ssize_t gather_body(unsigned char *start, const unsigned char *end)
     }
 }
 
-/* Where the parameters of a plainly laid out request end (see serving._PLAIN_START); 0 when it is laid out otherwise. */
+/* Where the parameters of a plainly laid out request end (see serving._PLAIN_STARTS); 0 when it is laid out otherwise. */
 static Py_ssize_t plain_params(const unsigned char *data, Py_ssize_t size)
 {
-    static const unsigned char start[16] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+    static const unsigned char begin[10] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1}, reserved[5] = {0, 0, 0, 0, 0};
     static const unsigned char no_more[8] = {1, 4, 0, 1, 0, 0, 0, 0};
-    if (size < 32 || memcmp(data, start, sizeof start) || data[16] != 1 || data[17] != 4 || data[18] || data[19] != 1)
+    if (size < 32 || memcmp(data, begin, sizeof begin) || data[10] > 1 || memcmp(data + 11, reserved, sizeof reserved))
+        return 0;
+    if (data[16] != 1 || data[17] != 4 || data[18] || data[19] != 1)
         return 0;
     Py_ssize_t end = 24 + (data[20] << 8 | data[21]);
     Py_ssize_t after = end + data[22];

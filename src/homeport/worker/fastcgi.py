@@ -22,6 +22,8 @@ GET_VALUES_RESULT = 10
 UNKNOWN_TYPE = 11
 
 RESPONDER = 1
+KEEP_CONN = 1
+"""The flag of BEGIN_REQUEST by which a client says that it will close the connection itself."""
 
 REQUEST_COMPLETE = 0
 CANT_MPX_CONN = 1

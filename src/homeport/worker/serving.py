@@ -30,12 +30,13 @@ FIRST_RECEIVE = 16384
 _NAP_SECONDS = 5.0
 """How long a wait may last before SIGTERM is looked for again, should the application have taken the wake-up pipe."""
 
-# What nginx sends in front of the parameters: BEGIN_REQUEST of request 1 as responder, without FCGI_KEEP_CONN, and
-# the beginning of a PARAMS record.
-_PLAIN_START = (
-    fastcgi.record(fastcgi.BEGIN_REQUEST, 1, fastcgi.BEGIN_BODY.pack(fastcgi.RESPONDER, 0)) + b"\1\4\0\1"
+# What nginx sends in front of the parameters: BEGIN_REQUEST of request 1 as responder, with FCGI_KEEP_CONN (as our
+# configuration asks for, decision 5) or without, and the beginning of a PARAMS record.
+_PLAIN_STARTS = tuple(
+    fastcgi.record(fastcgi.BEGIN_REQUEST, 1, fastcgi.BEGIN_BODY.pack(fastcgi.RESPONDER, flags)) + b"\1\4\0\1"
+    for flags in (fastcgi.KEEP_CONN, 0)
 )
-_PARAMS_AT = len(_PLAIN_START) + 4
+_PARAMS_AT = len(_PLAIN_STARTS[0]) + 4
 _NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
 _NO_BODY = fastcgi.record(fastcgi.STDIN, 1)
 _PARAMS_END = _NO_MORE_PARAMS + _NO_BODY
@@ -256,7 +257,7 @@ def _plain_params(data: bytes, env: Dict[str, Any]) -> int:
 
     The environ is of no use after a 0.
     """
-    if data[: _PARAMS_AT - 4] != _PLAIN_START or len(data) < _PARAMS_AT:
+    if data[: _PARAMS_AT - 4] not in _PLAIN_STARTS or len(data) < _PARAMS_AT:
         return 0
     end = _PARAMS_AT + (data[20] << 8) + data[21]
     after = end + data[22]
