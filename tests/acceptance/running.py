@@ -110,7 +110,9 @@ class Platform:
     def workers(self) -> list[int]:
         """Return the pids of the workers themselves, without the sandboxes around them."""
         lines = descendants(self.process.pid)
-        return [pid for pid, line in lines.items() if line.startswith("/home/") and "worker/launch.py" in line]
+        return [
+            pid for pid, line in lines.items() if line.startswith("/home/") and "worker/launch.py" in line
+        ]
 
     def stop(self) -> int:
         """Stop it as a service manager does and return its exit code."""
