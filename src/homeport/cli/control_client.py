@@ -14,25 +14,14 @@ from urllib.parse import quote
 import httpx
 
 from homeport.model.errors import (
-    Conflict,
     Forbidden,
     HomeportError,
-    Invalid,
-    NotFound,
     Unavailable,
-    Unsupported,
 )
 from homeport.model.site import site_name
+from homeport.node.error_status import ERRORS
 from homeport.node.options import default_data
 
-_ERRORS: Mapping[int, type[HomeportError]] = {
-    400: Invalid,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    501: Unsupported,
-    503: Unavailable,
-}
 _ANSWER_SECONDS = 330.0
 _RESTART_SECONDS = 8.0
 _LOOK_SECONDS = 0.1
@@ -211,7 +200,7 @@ def _answering() -> Iterator[None]:
 
 
 def _refusal(status: int, content: bytes) -> HomeportError:
-    kind = _ERRORS.get(status, Unavailable)
+    kind = ERRORS.get(status, Unavailable)
     try:
         error = json.loads(content)["error"]
         return kind(str(error["message"]), code=str(error["code"]))

@@ -1,7 +1,7 @@
 """The control plane's side of the agent's API: HTTP over the agent's Unix socket."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,28 +12,17 @@ import httpx
 
 from homeport.model.errors import (
     Conflict,
-    Forbidden,
     HomeportError,
-    Invalid,
-    NotFound,
     Unavailable,
-    Unsupported,
 )
 from homeport.model.site import DesiredSite, InstalledRuntime
 from homeport.node.agent_values import desired_site_to_json
+from homeport.node.error_status import ERRORS
+from homeport.node.local_api import Progress
 
-_ERRORS: Mapping[int, type[HomeportError]] = {
-    400: Invalid,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    501: Unsupported,
-}
 _ANSWER_SECONDS = 10.0
 _APPLY_SECONDS = 60.0
 _DELETE_SECONDS = 300.0
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +142,7 @@ def _installation(value: Mapping[str, Any]) -> Installation:
 
 
 def _refusal(status: int, content: bytes) -> HomeportError:
-    kind = _ERRORS.get(status, Unavailable)
+    kind = ERRORS.get(status, Unavailable)
     try:
         error = json.loads(content)["error"]
         return kind(str(error["message"]), code=str(error["code"]))
@@ -171,5 +160,5 @@ def _error_from_json(value: object) -> HomeportError:
         str(error.get("code", "AgentFailed")),
         str(error.get("message", "The agent gave no reason.")),
     )
-    kinds: tuple[type[HomeportError], ...] = (*_ERRORS.values(), Unavailable)
+    kinds: tuple[type[HomeportError], ...] = tuple(ERRORS.values())
     return next((kind for kind in kinds if kind.code == code), Conflict)(message, code=code)

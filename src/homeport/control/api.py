@@ -1,40 +1,19 @@
 """The API behind the command line, on a Unix socket that only our own user can open."""
 
 import asyncio
-import json
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import structlog
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from homeport.control.agent_client import Progress
 from homeport.control.service import ControlService
-from homeport.model.errors import (
-    Conflict,
-    Forbidden,
-    HomeportError,
-    Invalid,
-    NotFound,
-    Unavailable,
-    Unsupported,
-)
+from homeport.model.errors import Invalid, NotFound
 from homeport.model.site import SiteState
+from homeport.node.local_api import Progress, exception_handlers, progress_lines
 
-_log = structlog.get_logger(__name__)
-STATUS: dict[type[HomeportError], int] = {
-    Invalid: 400,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    Unsupported: 501,
-    Unavailable: 503,
-}
+_LOG = "logs/control.log"
 _ACTIONS = {"start": SiteState.RUNNING, "stop": SiteState.STOPPED}
 
 
@@ -101,7 +80,9 @@ def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
         async def install(progress: Progress) -> object:
             return await service.install(name, extension_id, policy=policy, progress=progress)
 
-        return StreamingResponse(_lines(install, tasks), media_type="application/x-ndjson")
+        return StreamingResponse(
+            progress_lines(install, tasks=tasks, log_file=_LOG), media_type="application/x-ndjson"
+        )
 
     async def delete_extension(request: Request) -> Response:
         return JSONResponse(await service.uninstall(request.path_params["name"], request.path_params["id"]))
@@ -124,38 +105,8 @@ def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
             Route("/sites/{name}/{action}", post_action, methods=["POST"]),
             Route("/gallery", get_gallery),
         ],
-        exception_handlers={HomeportError: _refused, HTTPException: _no_such_route, Exception: _failed},
+        exception_handlers=exception_handlers(_LOG),
     )
-
-
-def error_to_json(error: HomeportError) -> dict[str, object]:
-    """Return the one shape of every error."""
-    return {"error": {"code": error.code, "message": error.message}}
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HomeportError):
-        raise error
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    return JSONResponse(error_to_json(error), status_code=status)
-
-
-async def _no_such_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    message = f"{request.method} {request.url.path} is not part of this API."
-    return JSONResponse({"error": {"code": "NotFound", "message": message}}, status_code=status)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return JSONResponse(_internal(error, where=request.url.path), status_code=500)
-
-
-def _internal(error: Exception, *, where: str) -> dict[str, object]:
-    """Log the unexpected under an id; the client sees only the id."""
-    incident = secrets.token_hex(4)
-    _log.error("request.failed", incident=incident, where=where, exc_info=error)
-    message = f"Something unexpected went wrong; logs/control.log tells more under {incident}."
-    return {"error": {"code": "InternalError", "message": message}}
 
 
 async def _object(request: Request) -> dict[str, Any]:
@@ -173,24 +124,3 @@ def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise Invalid(f"The request's body must name '{name}' as a text.")
     return value
-
-
-async def _lines(
-    work: Callable[[Progress], Awaitable[object]], tasks: asyncio.TaskGroup
-) -> AsyncIterator[bytes]:
-    """Run `work` in `tasks`; yield one JSON line for each step it reports, then its result or its error."""
-    steps: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-
-    async def run() -> None:
-        try:
-            result = await work(lambda text, part: steps.put_nowait({"progress": text, "fraction": part}))
-            steps.put_nowait({"result": result})
-        except HomeportError as error:
-            steps.put_nowait(error_to_json(error))
-        except Exception as error:  # noqa: BLE001 — a request's boundary: it outlives the request, so it ends here
-            steps.put_nowait(_internal(error, where="installation"))
-
-    tasks.create_task(run())
-    while "progress" in (step := await steps.get()):
-        yield json.dumps(step).encode() + b"\n"
-    yield json.dumps(step).encode() + b"\n"

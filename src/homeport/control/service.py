@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 import homeport
-from homeport.control.agent_client import AgentClient, Observed, Progress
+from homeport.control.agent_client import AgentClient, Observed
 from homeport.control.delivery import Delivery
 from homeport.control.desired import address, site_to_json
 from homeport.control.options import ControlOptions
@@ -17,6 +17,7 @@ from homeport.control.secrets_at_rest import new_password
 from homeport.control.store.sites import SiteStore, StoredSite
 from homeport.model.errors import HomeportError, Invalid, NotFound, Unavailable
 from homeport.model.site import InstalledRuntime, Limits, SiteState, site_name
+from homeport.node.local_api import Progress
 
 _log = structlog.get_logger(__name__)
 _RUNTIME_GONE = "RuntimeNotFound"

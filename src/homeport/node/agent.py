@@ -9,7 +9,7 @@ import grp
 import os
 import pwd
 import select
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 
 import structlog
@@ -69,7 +69,7 @@ class Agent:
             web_group=web_group(),
         )
 
-    async def run(self, serve: Callable[[], Coroutine[object, object, None]]) -> None:
+    async def run(self, serve: Callable[["Agent", asyncio.TaskGroup], Awaitable[None]]) -> None:
         """Take up the remembered state, then run `serve` (the API) until it ends; then end every process."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
@@ -77,7 +77,7 @@ class Agent:
             ticking = tasks.create_task(self._tick_forever())
             await self._take_up()
             refreshing = tasks.create_task(self._refresh_forever())
-            await serve()
+            await serve(self, tasks)
             for task in (watching, ticking, refreshing):
                 task.cancel()
             await asyncio.gather(*(site.close() for site in self.sites.values()))

@@ -2,40 +2,21 @@
 
 import asyncio
 import dataclasses
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from homeport.model.errors import (
-    Conflict,
-    Forbidden,
-    HomeportError,
-    Invalid,
-    NotFound,
-    Unavailable,
-    Unsupported,
-)
 from homeport.node.agent import Agent
 from homeport.node.agent_values import desired_site_from_json
+from homeport.node.local_api import exception_handlers, progress_lines
 
-_log = structlog.get_logger(__name__)
-_STATUS: dict[type[HomeportError], int] = {
-    Invalid: 400,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    Unsupported: 501,
-    Unavailable: 503,
-}
+_LOG = "logs/agent.log"
 
 
-def agent_api(agent: Agent) -> Starlette:
-    """Return the application."""
+def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
+    """Return the application; installations run in `tasks`, so they go on when the client leaves."""
 
     async def put_desired(request: Request) -> Response:
         body = await request.json()
@@ -69,10 +50,12 @@ def agent_api(agent: Agent) -> Starlette:
         body = await request.json()
         site = request.path_params["site"]
         agent.site(site)
-        lines = _progress_lines(
+        lines = progress_lines(
             lambda progress: agent.install(
                 site, body["id"], policy=body.get("policy", "same-minor"), progress=progress
-            )
+            ),
+            tasks=tasks,
+            log_file=_LOG,
         )
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -94,46 +77,5 @@ def agent_api(agent: Agent) -> Starlette:
             Route("/sites/{site}/runtimes", post_runtime, methods=["POST"]),
             Route("/sites/{site}/runtimes/{folder}", delete_runtime, methods=["DELETE"]),
         ],
-        exception_handlers={HomeportError: _refused, Exception: _failed},
+        exception_handlers=exception_handlers(_LOG),
     )
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HomeportError):
-        raise error
-    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-    return JSONResponse(_error_to_json(error), status_code=status)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    _log.error("request.failed", path=request.url.path, exc_info=error)
-    return JSONResponse({"error": {"code": "InternalError", "message": "See agent.log."}}, status_code=500)
-
-
-def _error_to_json(error: HomeportError) -> dict[str, object]:
-    return {"error": {"code": error.code, "message": error.message}}
-
-
-async def _progress_lines(
-    work: Callable[[Callable[[str, float], None]], Awaitable[object]],
-) -> AsyncIterator[bytes]:
-    """Run `work` and yield one JSON line for each step it reports, then its result or its error."""
-    steps: asyncio.Queue[dict[str, object] | None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def progress(text: str, fraction: float) -> None:
-        loop.call_soon_threadsafe(steps.put_nowait, {"progress": text, "fraction": round(fraction, 3)})
-
-    async def run() -> dict[str, object]:
-        try:
-            return {"result": await work(progress)}
-        except HomeportError as error:
-            return _error_to_json(error)
-        finally:
-            loop.call_soon(steps.put_nowait, None)
-
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(run())
-        while (step := await steps.get()) is not None:
-            yield json.dumps(step).encode() + b"\n"
-        yield json.dumps(await running).encode() + b"\n"
