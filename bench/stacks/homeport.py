@@ -1,8 +1,11 @@
 """Homeport: the installed command, driven as a person drives it, and its platform as a stack."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +16,12 @@ from bench.processes import Program, StartError, clean_environment, start, wait_
 from bench.samples import Load, StackName
 from bench.stacks.stack import PROCESSES, Members, answers, target
 from bench.workshop import APPS, REQUIREMENTS, Workshop
-from bench.wrk import Target, command, run
+from bench.wrk import Target, command
 
 COMMAND = str(Path(sys.executable).with_name("homeport"))
 READY_SECONDS = 180.0
 WORKERS_SECONDS = 60.0
+HALT_SECONDS = 0.3
 
 MEASURED = tuple(load for load in Load if load is not Load.MARK)
 
@@ -225,14 +229,30 @@ class Homeport:
 
 
 def wake(platform: Platform, where: Target, *, processes: int = PROCESSES) -> None:
-    """Keep a site busy until so many processes of applications run: they come as requests queue."""
+    """Keep a site busy until so many processes of applications run.
+
+    They come as requests queue behind busy ones. Requests of a millisecond seldom do so for long enough, so the processes
+    that run are halted for a moment: what they have in hand then takes as long as a slow request.
+    """
     busy = command(where, core=platform.workshop.cores.client, connections=32, seconds=1)
 
     def all_run() -> bool:
-        run(busy)
+        with subprocess.Popen(busy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as load:
+            time.sleep(0.2)  # the load is under way
+            if len(platform.workers()) < processes:
+                _halt(platform.workers())
+            load.wait()
         return len(platform.workers()) == processes
 
     wait_until(all_run, seconds=WORKERS_SECONDS, what=f"{where.host} has all its processes")
+
+
+def _halt(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(HALT_SECONDS)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
 
 
 def homeports(workshop: Workshop) -> list[Homeport]:
