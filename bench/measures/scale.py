@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.machine import cpu_nanoseconds, proportional_bytes, used_nanoseconds
-from bench.measures.disturbances import measure_disturbances
+from bench.measures.disturbances import measure_changes, measure_reloads
 from bench.measures.meter import measure
 from bench.processes import wait_until
 from bench.samples import (
@@ -56,7 +56,10 @@ def measure_scale(towns: Sequence[Town], *, plan: ScalePlan) -> Iterator[ScaleSa
             for attempt in range(plan.reloads):
                 town.platform.workshop.say(f"{town.sites} sites: reload {attempt + 1} of {plan.reloads}")
                 yield _reload(town, attempt=attempt)
-            yield from measure_disturbances(town, target=targets[town.sites], changes=plan.changes)
+        for town in towns:
+            yield from measure_reloads(town, target=targets[town.sites], times=plan.changes)
+        for town in towns:
+            yield from measure_changes(town, target=targets[town.sites], times=plan.changes)
 
 
 def measure_neighbours(
