@@ -95,7 +95,8 @@ def main(
             raise typer.Exit(1) from error
         finally:
             _end_leftovers()
-    _show(console, run.results)
+    if run.results.load is not None:
+        _show(console, run.results)
     console.print(
         f"Results: {file}" + ("; write the page with: python -m bench --report" if plan.complete else "")
     )

@@ -44,12 +44,16 @@ class Run:
 
     def prepare(self) -> None:
         """Build what is missing and describe the machine."""
-        if Part.LOADS in self._plan.parts:
+        parts = self._plan.parts
+        if Part.LOADS in parts:
             prepare_peers(self._workshop)
-            versions = peer_versions(self._workshop)
-            self.results = replace(self.results, machine=facts() | versions)
+            self.results = replace(self.results, machine=facts() | peer_versions(self._workshop))
         else:
             self.results = replace(self.results, machine=dict(self.results.machine) | facts())
+        for stack in self._homeports() if parts & {Part.LOADS, Part.COLD} else ():
+            stack.prepare()
+        for town in [*self._towns(), *self._neighbourhood()]:
+            town.prepare()
 
     def measure(self, part: Part) -> None:
         """Measure one part; its sections replace those of an earlier run."""
@@ -61,9 +65,7 @@ class Run:
         }[part]()
 
     def _loads(self) -> None:
-        own = [stack for stack in homeports(self._workshop) if stack.name in self._plan.stacks]
-        for stack in own:
-            stack.prepare()
+        own = [stack for stack in self._homeports() if stack.name in self._plan.stacks]
         others = [peer for peer in peers(self._workshop) if peer.name in self._plan.stacks]
         stacks: list[Stack] = [*own, *others]
         stamp = _Stamp()
@@ -75,14 +77,13 @@ class Run:
         )
 
     def _cold(self) -> None:
-        stack = self._accelerated()
-        stack.prepare()
+        stack = next(stack for stack in self._homeports() if stack.name is StackName.HOMEPORT_ACCELERATED)
         stamp = _Stamp()
         samples = measure_cold(stack, loads=self._plan.cold_loads, attempts=self._plan.cold_attempts)
         self.results = replace(self.results, cold=stamp.section(samples))
 
     def _scale(self) -> None:
-        towns = [self._town(sites) for sites in self._plan.scale_sites]
+        towns = self._towns()
         stamp = _Stamp()
         samples = list(measure_scale(towns, plan=self._plan.scale))
         self.results = replace(
@@ -94,7 +95,7 @@ class Run:
         )
 
     def _neighbours(self) -> None:
-        lone, crowd = self._town(1), self._town(self._plan.crowd, inhabited=self._plan.crowd)
+        lone, crowd = self._neighbourhood()
         stamp = _Stamp()
         samples = list(measure_neighbours(lone=lone, crowd=crowd, plan=self._plan.scale))
         active = [sample for sample in _only(samples, FootprintSample) if sample.active]
@@ -108,10 +109,19 @@ class Run:
         known = self.results.footprint.samples if self.results.footprint else ()
         return [sample for sample in known if bool(sample.active) == active]
 
-    def _accelerated(self) -> Homeport:
-        return next(
-            stack for stack in homeports(self._workshop) if stack.name is StackName.HOMEPORT_ACCELERATED
-        )
+    def _homeports(self) -> list[Homeport]:
+        """Both editions that load or cold starts need; the accelerated one is that of cold starts."""
+        cold = {StackName.HOMEPORT_ACCELERATED} if Part.COLD in self._plan.parts else set()
+        return [stack for stack in homeports(self._workshop) if stack.name in self._plan.stacks | cold]
+
+    def _towns(self) -> list[Town]:
+        sites = self._plan.scale_sites if Part.SCALE in self._plan.parts else ()
+        return [self._town(count) for count in sites]
+
+    def _neighbourhood(self) -> list[Town]:
+        if Part.NEIGHBOURS not in self._plan.parts:
+            return []
+        return [self._town(1), self._town(self._plan.crowd, inhabited=self._plan.crowd)]
 
     def _town(self, sites: int, *, inhabited: int = 1) -> Town:
         folder = self._workshop.folder / f"town-{sites}-{inhabited}"

@@ -93,7 +93,6 @@ def measure_neighbours(
 
 
 def _open(town: Town, *, running: contextlib.ExitStack) -> FootprintSample:
-    town.prepare()
     town.platform.workshop.say(f"{town.sites} sites: starting")
     before = time.perf_counter()
     running.enter_context(town.platform)
