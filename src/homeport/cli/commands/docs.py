@@ -1,4 +1,4 @@
-"""`homeport docs`: writes the reference of the commands from the commands themselves (`make docs`)."""
+"""`homeport docs`: writes the generated pages: the commands, and what is honoured of web.config (`make docs`)."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ import typer
 import homeport
 from homeport.cli.output import show_line
 from homeport.model.errors import NotFound
+from homeport.webconfig.support_page import render_support_page
 
 _PAGE = "docs/reference/cli.md"
+_SUPPORT_PAGE = "docs/compatibility/webconfig.md"
 _HEAD = """# Commands
 
 <!-- Written by `make docs` from the commands themselves; a test fails when it is out of date. -->
@@ -21,12 +23,15 @@ Results go to standard output, everything else to standard error.
 
 
 def docs(context: typer.Context) -> None:
-    """Write the reference of the commands into a checkout (make docs)."""
-    page = Path(homeport.__file__).parents[2] / _PAGE
-    if not page.parent.is_dir():
-        raise NotFound(f"There is no folder {page.parent}; run this in a checkout of Homeport.")
-    page.write_text(render_reference(context.find_root().command))
-    show_line(str(page))
+    """Write the generated pages of the documentation into a checkout (make docs)."""
+    root = Path(homeport.__file__).parents[2]
+    pages = {_PAGE: render_reference(context.find_root().command), _SUPPORT_PAGE: render_support_page()}
+    for name, text in pages.items():
+        page = root / name
+        if not page.parent.is_dir():
+            raise NotFound(f"There is no folder {page.parent}; run this in a checkout of Homeport.")
+        page.write_text(text)
+        show_line(str(page))
 
 
 def render_reference(command: Any) -> str:
