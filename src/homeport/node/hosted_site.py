@@ -134,7 +134,8 @@ class HostedSite:
             if pool.id not in self._pools:
                 self._pools[pool.id] = self._make_pool(pool)
             elif pool != before.get(pool.id):
-                self._pools[pool.id].recycle(reason, limits=pool_limits(pool))
+                self._pools[pool.id].reconfigure(pool_limits(pool), backlog=pool.queue_length)
+                self._pools[pool.id].recycle(reason)
 
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""

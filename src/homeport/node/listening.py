@@ -43,6 +43,12 @@ class ListeningSocket:
         listener.listen(self.backlog)
         self._socket = listener
 
+    def set_backlog(self, backlog: int) -> None:
+        """Let more or fewer connections wait from now on."""
+        self.backlog = backlog
+        if self._socket is not None:
+            self._socket.listen(backlog)
+
     def close(self) -> None:
         """Stop taking connections and remove the path."""
         if self._socket is not None:

@@ -156,10 +156,13 @@ class Pool:
         """The descriptor to poll for waiting requests; -1 when closed."""
         return self._listening.fileno()
 
-    def recycle(self, reason: str, *, limits: PoolLimits | None = None) -> None:
-        """Replace every worker by a new one, without losing a request; new ones take effect once they are ready."""
-        if limits is not None:
-            self._limits = limits
+    def reconfigure(self, limits: PoolLimits, *, backlog: int) -> None:
+        """Take new limits over; processes that were started with the old settings go by `recycle`."""
+        self._limits = limits
+        self._listening.set_backlog(backlog)
+
+    def recycle(self, reason: str) -> None:
+        """Replace every worker by a new one, without losing a request."""
         self._generation += 1
         self._refused = False
         self._breaker = Breaker(rapid_fails=self._breaker.rapid_fails)
