@@ -1,5 +1,6 @@
 """`python -m bench`: measure Homeport beside the usual stacks, or write the page from the last full run."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -71,6 +72,13 @@ def main(
     if missing := sorted({package for program, package in NEEDED.items() if shutil.which(program) is None}):
         console.print(f"Missing programs; install them with: apt-get install {' '.join(missing)}")
         raise typer.Exit(1)
+    WORK.mkdir(exist_ok=True)
+    lock = (WORK / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        console.print("Another run measures on this machine; two at once would disturb each other.")
+        raise typer.Exit(1) from None
     file = FULL if plan.complete else PARTIAL
     results = from_json(file.read_text()) if plan.complete and file.exists() else Results()
     adopt_orphans()
