@@ -16,7 +16,7 @@ from bench.stacks.stack import EXPECTED, fetch
 from bench.workshop import APPS
 from bench.wrk import Target
 
-AT_ONCE = 16
+AT_ONCE = 125
 """Requests to the control plane at the same time."""
 
 TARGET_SITE = "site-0000"
