@@ -160,3 +160,32 @@ def _all_command_lines() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+def test_a_link_in_the_place_of_its_temporary_folder_leads_nowhere(
+    platform: Platform, attack: Callable[[str], str], victim: str
+) -> None:
+    """Bubblewrap follows links in what it binds, so the folder above must not be the site's."""
+    home = platform.data / f"sites/{victim}/home"
+
+    assert attack("os.rename('/local/Temp', '/local/Elsewhere')").startswith("refused")
+    assert attack(f"os.symlink({str(home)!r}, '/local/Other')").startswith("refused")
+
+
+def test_links_above_its_content_lead_neither_nginx_nor_the_agent_to_another_site(
+    platform: Platform, attack: Callable[[str], str], victim: str
+) -> None:
+    home = platform.data / f"sites/{victim}/home"
+    static = '<configuration><system.webServer><handlers><remove name="PythonHandler"/></handlers></system.webServer></configuration>'
+    platform.write("attacker", {"static/web.config": static, "static/own.txt": "own"})
+    platform.write(victim, {"static/web.config": static, "static/secret.txt": "of the victim"})
+    eventually(lambda: platform.get("attacker", "/static/own.txt").text == "own")
+
+    attack("os.rename('/home/site', '/home/aside')")
+    attack(f"os.symlink({str(home / 'site')!r}, '/home/site')")
+
+    answer = platform.get("attacker", "/static/secret.txt")
+    assert answer.status_code in (403, 404)
+    assert "victim" not in answer.text
+    attack("os.unlink('/home/site')")
+    attack("os.rename('/home/aside', '/home/site')")

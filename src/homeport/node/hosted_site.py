@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import regex
 import structlog
 
 from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
 from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
+from homeport.node.allowance import Allowance
 from homeport.node.certificates import LocalAuthority
 from homeport.node.cgroups import Cgroups
 from homeport.node.layout import NodeLayout
@@ -29,6 +29,7 @@ from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, Spawn, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
 from homeport.node.processes import Process
+from homeport.node.restart_patterns import RestartPatterns
 from homeport.node.sandbox import Mount, Sandbox
 from homeport.node.sandboxed import memory_file, start_sandboxed
 from homeport.node.site_environment import site_environment
@@ -36,14 +37,18 @@ from homeport.node.site_home import prepare_site_home
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
 from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
+from homeport.webconfig.bounds import MOST_FILES
 
 _log = structlog.get_logger(__name__)
 _WEB_CONFIG_BYTES = 1024 * 1024
+_ALL_WEB_CONFIG_BYTES = 4 * 1024 * 1024
 _SCM_POOL = "scm"
 _SCM_IDLE_SECONDS = 1200
 _CLOSE_SECONDS = 3.0
-_REGEX_SECONDS = 0.05
 _POSTPONE_SECONDS = 0.2
+_MOST_POSTPONED = 5000
+_RELOAD_BURST = 10
+_RELOAD_SECONDS = 6.0
 _DEPLOYMENT_LOCK = "deployments.lock"
 _MOST_INSTANCES = 120
 _NEVER = 10.0**9
@@ -85,11 +90,13 @@ class HostedSite:
         self.desired = desired
         self._changed = changed
         self._tree = TenantTree(node.layout.home(desired.name))
-        self._content = TenantTree(node.layout.home(desired.name) / "site/wwwroot")
+        self._content = TenantTree(node.layout.home(desired.name), within="site/wwwroot")
         self._network = SiteNetwork(node.layout.namespaces / desired.name)
         self._processes = 0
         self._pools: dict[str, Pool] = {}
         self._scm: Pool | None = None
+        self._restart_patterns = RestartPatterns()
+        self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._postponed: set[str] = set()
         self._postponement: asyncio.TimerHandle | None = None
         self.plan = _EMPTY_PLAN
@@ -224,12 +231,16 @@ class HostedSite:
         return self.plan.pools if self._runs else ()
 
     def _configuration(self) -> ConfigurationTree:
-        files = {}
+        """Read the web.config files, no more of them than are compiled and no more bytes than one site may cost."""
+        files: dict[str, bytes] = {}
+        left = _ALL_WEB_CONFIG_BYTES
         for folder in self._node.watcher.folders(self.desired.name):
             for name in self._content.names(folder) or ():
-                if name.lower() == "web.config":
+                if name.lower() == "web.config" and left > 0 and len(files) <= MOST_FILES:
                     with contextlib.suppress(HomeportError, OSError):
-                        files[folder] = self._content.read(f"{folder}/{name}", limit=_WEB_CONFIG_BYTES)
+                        limit = min(_WEB_CONFIG_BYTES, left)
+                        files[folder] = self._content.read(f"{folder}/{name}", limit=limit)
+                        left -= len(files[folder])
         return ConfigurationTree(files=files)
 
     def _facts(self) -> SiteFacts:
@@ -253,19 +264,23 @@ class HostedSite:
         paths |= self._postponed
         self._postponed = set()
         if any(path.rpartition("/")[2].lower() == "web.config" for path in paths):
+            wait = self._reloads.take()
+            if wait > 0:
+                self._postpone(paths, seconds=wait)
+                return
             self.replan("web.config changed")
         for pool in self.plan.pools:
-            changed = next((path for path in sorted(paths) if _restarts(pool, path)), None)
+            changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
             if changed is not None and pool.id in self._pools:
                 self._pools[pool.id].recycle(f"{changed} changed")
 
-    def _postpone(self, paths: frozenset[str]) -> None:
-        """Wait for the end of a deployment: workers started from half-copied files would fail."""
-        self._postponed |= paths
+    def _postpone(self, paths: frozenset[str], *, seconds: float = _POSTPONE_SECONDS) -> None:
+        """Look again later: workers started from a half-copied deployment would fail, and reloads cost everybody."""
+        self._postponed = set(sorted(self._postponed | paths)[:_MOST_POSTPONED])
         if self._postponement is not None:
             self._postponement.cancel()
         loop = asyncio.get_running_loop()
-        self._postponement = loop.call_later(_POSTPONE_SECONDS, self._content_changed, frozenset[str]())
+        self._postponement = loop.call_later(seconds, self._content_changed, frozenset[str]())
 
     def _deploying(self) -> bool:
         try:
@@ -440,22 +455,6 @@ def pool_limits(plan: FastCgiPool) -> PoolLimits:
         processors=processors,
         max_requests=plan.instance_max_requests,
     )
-
-
-def _restarts(pool: FastCgiPool, path: str) -> bool:
-    """Match the pool's WSGI_RESTART_FILE_REGEX as authored for Windows, then with slashes (IIS reference §10.4, 10).
-
-    The pattern is the tenant's: it gets a bounded time, and one that takes longer or is none matches nothing.
-    """
-    if not pool.restart_regex:
-        return False
-    try:
-        return any(
-            regex.match(pool.restart_regex, candidate, timeout=_REGEX_SECONDS) is not None
-            for candidate in (path.replace("/", "\\"), path)
-        )
-    except (regex.error, TimeoutError):
-        return False
 
 
 def _finding_to_json(finding: Finding) -> dict[str, object]:

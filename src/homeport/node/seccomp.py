@@ -21,6 +21,8 @@ DENIED = (
 _NEW_NAMESPACES = 0x7E020000 | 0x00000080
 """CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} and CLONE_NEWTIME."""
 _TIOCSTI = 0x5412
+_AF_INET6, _AF_NETLINK, _FAMILIES = 10, 16, 64
+"""Sockets of other families (VSOCK, PACKET, ALG …) reach past the site's own network or widen the kernel's surface."""
 
 
 def compile_filter() -> bytes:
@@ -37,6 +39,11 @@ def compile_filter() -> bytes:
     # clone3 takes its flags by pointer, which BPF cannot read; ENOSYS makes libc fall back to clone.
     program.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     program.add_rule(refuse, "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, 0xFFFFFFFF, _TIOCSTI))
+    for family in range(3, _FAMILIES):
+        if family not in (_AF_INET6, _AF_NETLINK):
+            program.add_rule(
+                pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", pyseccomp.Arg(0, pyseccomp.EQ, family)
+            )
     with tempfile.TemporaryFile() as file:
         program.export_bpf(file)
         file.seek(0)

@@ -1,9 +1,10 @@
 """The folders of a site on disk, as App Service lays them out (Kudu reference §0.2, IIS reference §10.1)."""
 
 import os
-import shutil
+import subprocess
 from pathlib import Path
 
+from homeport.model.errors import Unavailable
 from homeport.model.site import DesiredSite
 from homeport.node.layout import NodeLayout
 from homeport.node.network import NAMESERVER
@@ -19,7 +20,6 @@ _FOLDERS = (
     "SiteExtensions",
     "data",
 )
-_LOCAL_FOLDERS = ("Temp", "ScmTemp/Temp")
 _START_PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{name} is up and running</title>
@@ -47,23 +47,45 @@ def prepare_site_home(layout: NodeLayout, site: DesiredSite, *, web_group: int |
         layout.sites.chmod(0o711)
         os.chown(folder, 0, web_group if web_group is not None else 0)
         folder.chmod(0o750)
-        for path in (layout.home(site.name), folder / "local"):
-            os.chown(path, owner, owner)
-            path.chmod(0o755)
+        os.chown(layout.home(site.name), owner, owner)
+        layout.home(site.name).chmod(0o755)
     _write_identity(folder / "etc", site)
-    home, local = TenantTree(layout.home(site.name)), TenantTree(folder / "local")
+    home = TenantTree(layout.home(site.name))
     for name in _FOLDERS:
         home.make_folder(name, owner=owner)
-    for name in _LOCAL_FOLDERS:
-        local.make_folder(name, owner=owner)
+    for name in ("", "ScmTemp"):
+        _make_local(folder / "local" / name, owner=owner)
     if fresh:
         page = _START_PAGE.format(name=site.name).encode()
         home.write_new("site/wwwroot/hostingstart.html", page, owner=owner)
 
 
 def remove_site_home(layout: NodeLayout, name: str) -> None:
-    """Delete everything of a site; links in it are removed, never followed."""
-    shutil.rmtree(layout.site(name), ignore_errors=False)
+    """Delete everything of a site; links in it are removed, never followed. Raises `Unavailable`.
+
+    By rm, which goes as deep as a site may have nested its folders; Python's own recursion does not.
+    """
+    line = ("rm", "-rf", "--one-file-system", "--", str(layout.site(name)))
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unavailable(f"The files of '{name}' could not be deleted: {done.stderr.strip()[-300:]}")
+
+
+def _make_local(folder: Path, *, owner: int | None) -> None:
+    """Make D:\\local: the platform's own folder, in which only `Temp` belongs to the site.
+
+    Bubblewrap follows links in what it binds, so the site must not be able to put one in the place of `Temp`.
+    """
+    folder.mkdir(exist_ok=True)
+    temp = folder / "Temp"
+    if owner is not None:
+        os.chown(folder, 0, 0)
+        folder.chmod(0o755)
+    if temp.is_symlink() or (temp.exists() and not temp.is_dir()):
+        temp.unlink()
+    temp.mkdir(exist_ok=True)
+    if owner is not None:
+        os.chown(temp, owner, owner, follow_symlinks=False)
 
 
 def _write_identity(folder: Path, site: DesiredSite) -> None:

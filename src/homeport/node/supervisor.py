@@ -299,6 +299,7 @@ def _make_folders(layout: NodeLayout) -> None:
     for folder in (layout.run.parent, layout.agent_socket.parent, layout.control_socket.parent, *passed):
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     layout.control.chmod(0o700)
+    layout.logs.chmod(0o700)
     if os.geteuid() == 0:
         for folder in control:
             for path in (folder, *folder.rglob("*")):

@@ -17,10 +17,15 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class TenantTree:
-    """One folder of a site (its /home) and safe access below it. Paths are relative, `/`-separated."""
+    """One folder of a site (its /home) and safe access below it. Paths are relative, `/`-separated.
 
-    def __init__(self, root: Path) -> None:
+    `root` itself must be out of the tenant's hands; `within` is a folder below it that paths are relative to, and
+    that is walked as carefully as they are.
+    """
+
+    def __init__(self, root: Path, *, within: str = "") -> None:
         self.root = root
+        self._within = _parts(within)
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
@@ -30,7 +35,7 @@ class TenantTree:
         """
         descriptor = os.open(self.root, _FOLDER)
         try:
-            for part in _parts(path):
+            for part in (*self._within, *_parts(path)):
                 below = _open_at(part, _FOLDER, descriptor, path)
                 os.close(descriptor)
                 descriptor = below
@@ -67,7 +72,7 @@ class TenantTree:
         """Make the folder and its missing parents, owned by the site's user (`owner`, None: leave it)."""
         descriptor = os.open(self.root, _FOLDER)
         try:
-            for part in _parts(path):
+            for part in (*self._within, *_parts(path)):
                 try:
                     os.mkdir(part, 0o755, dir_fd=descriptor)
                     if owner is not None:

@@ -29,6 +29,9 @@ _MASK = (
 )
 _SKIPPED = frozenset({".git", "__pycache__", "node_modules", "site-packages", ".venv", "antenv"})
 _MOST_FOLDERS = 4000
+_DEEPEST = 24
+_LONGEST_PATH = 1000
+"""Each folder is opened from the root down, so depth costs twice."""
 _QUIET_SECONDS = 0.05
 _LONGEST_SECONDS = 0.3
 
@@ -87,7 +90,7 @@ class ContentWatcher:
         pending = [folder]
         while pending:
             current = pending.pop()
-            if current in site.watches:
+            if current in site.watches or current.count("/") >= _DEEPEST or len(current) > _LONGEST_PATH:
                 continue
             if len(site.watches) >= _MOST_FOLDERS:
                 _log.warning("watcher.too-many-folders", site=key, limit=_MOST_FOLDERS)

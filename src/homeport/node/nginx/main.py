@@ -30,7 +30,7 @@ from homeport.node.nginx.writer import (
 )
 from homeport.webconfig.mime_types import DEFAULT_MIME_TYPES
 
-_SHUTDOWN = "3600s"
+_SHUTDOWN = "600s"
 """How long workers of an older configuration may finish downloads, uploads and WebSockets."""
 
 

@@ -15,6 +15,8 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _SOCKET = re.compile(r"/[A-Za-z0-9_./@+-]{1,106}")
 _SCM_BODY_BYTES = "4g"
 _SCM_TIMEOUT = "3600s"
+_BELOW_HOME = "/site/wwwroot"
+"""From the site's own folder on nothing is followed: a link in the place of `site` would lead to another site."""
 _AUTHORIZE = "/.homeport/authorize"
 _SPARE_SECONDS = 60
 
@@ -67,7 +69,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler) -> list[Node]:
     return [
         *head,
         directive("root", Text(site.content_root)),
-        directive("disable_symlinks", "on", Text(f"from={site.content_root}")),
+        directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}")),
         directive("client_max_body_size", str(site.request_body_bytes)),
         directive("recursive_error_pages", "on"),
         directive("error_page", "502", "504", "=", "@homeport_failed"),

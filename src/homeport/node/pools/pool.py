@@ -297,7 +297,8 @@ class Pool:
 
     def _start(self) -> None:
         free = next((slot for slot in range(self._scoreboard.slots) if slot not in self._workers), None)
-        if free is None:
+        # Each worker and its replacement, no more, whatever a tenant writes into the scoreboard.
+        if free is None or len(self._workers) > 2 * self._limits.max_instances:
             return
         self._unwatch()
         self._scoreboard.clear(free, state=layout.STARTING)
