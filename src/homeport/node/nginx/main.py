@@ -100,7 +100,7 @@ def _connections() -> list[Node]:
         directive("reset_timedout_connection", "on"),
         directive("client_header_buffer_size", "4k"),
         directive("large_client_header_buffers", "8", "16k"),
-        directive("client_body_buffer_size", "512k"),
+        directive("client_body_buffer_size", "2m"),
         directive("ignore_invalid_headers", "on"),
         directive("underscores_in_headers", "off"),
         # The application sees `//` as the client sent it, as under IIS.
