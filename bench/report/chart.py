@@ -7,7 +7,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.words import LOAD_WORDS, STACK_WORDS, ratio
+from bench.report.words import LOAD_WORDS, STACK_WORDS, connections, ratio
 from bench.samples import BASELINE, StackName
 from bench.summary import Key, Row
 
@@ -41,7 +41,7 @@ class Group:
 def draw(measured: Mapping[Key, Row]) -> str:
     """Draw the groups that were measured."""
     groups = [
-        Group(title=f"{words}, {_connections(concurrency)}", bars=bars)
+        Group(title=f"{words}, {connections(concurrency)}", bars=bars)
         for load, words in LOAD_WORDS.items()
         for concurrency in CONCURRENCIES
         if (bars := _bars(measured, load=load, concurrency=concurrency))
@@ -62,10 +62,6 @@ def draw(measured: Mapping[Key, Row]) -> str:
         + "\n".join(parts)
         + "\n</svg>\n"
     )
-
-
-def _connections(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
 
 
 def _bars(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from bench.report.scale import neighbour_ratio
-from bench.report.words import LOAD_WORDS, STACK_WORDS, mark, milliseconds, ratio, table
+from bench.report.words import LOAD_WORDS, STACK_WORDS, connections, mark, milliseconds, ratio, table
 from bench.samples import DisturbanceSample, Results, samples_of
 from bench.summary import Key, Row, grouped
 from bench.targets import CHANGE_SECONDS, COLD_START_SECONDS, NEIGHBOUR_RATIO, Verdict, verdicts
@@ -19,7 +19,7 @@ def targets(measured: Mapping[Key, Row], results: Results) -> str:
 def _verdict(verdict: Verdict) -> list[str]:
     target = verdict.target
     return [
-        f"{STACK_WORDS[target.stack]}: {LOAD_WORDS[target.load]}, {target.concurrency} connections",
+        f"{STACK_WORDS[target.stack]}: {LOAD_WORDS[target.load]}, {connections(target.concurrency)}",
         ratio(target.ratio),
         ratio(verdict.cpu_ratio),
         mark(verdict.cpu_reached),

@@ -45,6 +45,11 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
+def connections(count: int) -> str:
+    """Write how many connections a load has."""
+    return "1 connection" if count == 1 else f"{count} connections"
+
+
 def table(head: list[str], body: list[list[str]]) -> str:
     """Write a Markdown table; the first column is text, the others are numbers."""
     rule = ["---", *("--:" for _ in head[1:])]
