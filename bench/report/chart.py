@@ -96,5 +96,5 @@ def _bar(stack: StackName, value: float | None, *, y: int, left: int, scale: flo
     number = "" if stack == BASELINE else "quiet"
     return (
         f'{label}<rect class="{kind}" x="{left}" y="{y}" width="{width:.1f}" height="{_BAR_HEIGHT}" rx="2"/>'
-        f'<text class="{number}" x="{left + width + 6:.1f}" y="{y + 12}">{ratio(value)}</text>'
+        f'<text class="{number}" x="{left + _BAR_WIDTH + 44}" y="{y + 12}" text-anchor="end">{ratio(value)}</text>'
     )
