@@ -9,10 +9,12 @@ from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
+from homeport.scm.hooks import WebHooks
 from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
 from homeport.scm.logstream import LogStreamEndpoint
 from homeport.scm.options import ScmOptions
+from homeport.scm.rest_routes import file_routes, site_routes
 from homeport.scm.settings.endpoint import SettingsEndpoint
 from homeport.scm.settings.stack import SettingsProviders
 from homeport.scm.site_pages import SitePages
@@ -37,17 +39,19 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     providers = SettingsProviders(options.home, options.environment)
     lock = DeploymentLock(options.home, instance=options.instance)
     store = DeploymentStore(options.home, lock=lock)
-    deployer = Deployer(options, providers=providers, store=store)
+    hooks = WebHooks(options.home)
+    deployer = Deployer(options, providers=providers, store=store, hooks=hooks)
     retry = retry_seconds(options.environment.get("SCM_ArmRetryAfterSeconds"))
     zipdeploy = ZipDeployEndpoint(
         deployer, lock=lock, options=options, providers=providers, activity=activity, retry_seconds=retry
     )
     routes = (
         *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
-        *_vfs_routes(options),
+        *_file_routes(options, providers),
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         *_deployment_routes(DeploymentsEndpoint(store, lock=lock, site=options.site, retry_seconds=retry)),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
+        *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *_page_routes(SitePages(options)),
         route(
             "/api/logstream{path*}",
@@ -69,11 +73,13 @@ def _command_routes(command: CommandEndpoint) -> tuple[Route, ...]:
     return (route("/api/command", command.run, verbs="POST", alias=True),)
 
 
-def _vfs_routes(options: ScmOptions) -> tuple[Route, ...]:
+def _file_routes(options: ScmOptions, providers: SettingsProviders) -> tuple[Route, ...]:
     special = {"SystemDrive": options.system_drive, "LocalSiteRoot": options.local} if options.site else {}
     known = {name: path for name, path in special.items() if path.is_dir()}
-    vfs = VfsEndpoint(Places(options.layout, special=known))
+    places = Places(options.layout, special=known)
+    vfs = VfsEndpoint(places)
     return (
+        *file_routes(options, places=places, providers=providers),
         route("/api/vfs{path*}", vfs.read, verbs="GET HEAD", alias=True),
         route("/api/vfs{path*}", vfs.write, verbs="PUT", alias=True),
         route("/api/vfs{path*}", vfs.delete, verbs="DELETE", alias=True),

@@ -4,9 +4,11 @@
 to the end, so a record that is incomplete while nobody holds the lock belongs to a process that died.
 """
 
+import json
 import os
 import secrets
 import shutil
+import sys
 import threading
 import uuid
 from dataclasses import dataclass, replace
@@ -30,9 +32,10 @@ from homeport.scm.deployments.fetching import Unreachable, fetch_package
 from homeport.scm.deployments.hosting import choose_python, compile_site, installed_pythons
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
-from homeport.scm.deployments.record import DeploymentRecord, Status
+from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
 from homeport.scm.deployments.scripts import post_deployment_actions, run_script
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
+from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
 from homeport.windows.paths import windows_text
@@ -81,8 +84,11 @@ class _Work:
 class Deployer:
     """Runs the deployments of one site."""
 
-    def __init__(self, options: ScmOptions, *, providers: SettingsProviders, store: DeploymentStore) -> None:
+    def __init__(
+        self, options: ScmOptions, *, providers: SettingsProviders, store: DeploymentStore, hooks: WebHooks
+    ) -> None:
         self._options = options
+        self._hooks = hooks
         self._providers = providers
         self._store = store
         self._stop = threading.Event()
@@ -214,11 +220,20 @@ class Deployer:
             self.discard(work.request.package)
             log.error(text)
             log.entry("Deployment Failed.", Kind.ERROR)
-            self._moved(record, Status.FAILED, text)
+            self._tell(self._moved(record, Status.FAILED, text))
             return
         log.entry("Deployment successful.")
         self._store.activate(record.id)
-        self._moved(record, Status.SUCCESS, "")
+        self._tell(self._moved(record, Status.SUCCESS, ""))
+
+    def _tell(self, record: DeploymentRecord) -> None:
+        """Tell the web hooks how a deployment ended; that they cannot be told does not change how it did."""
+        names = (self._options.site, self._options.hostname)
+        payload = json.dumps(hook_payload(record, site=names[0], hostname=names[1])).encode()
+        try:
+            self._hooks.publish(POST_DEPLOYMENT, payload)
+        except (HomeportError, OSError) as error:
+            print(f"The web hooks could not be told of {record.id}: {error}", file=sys.stderr)  # noqa: T201
 
     def _moved(self, record: DeploymentRecord, status: Status, text: str) -> DeploymentRecord:
         moved = record.moved(status, text=text, at=datetime.now(UTC))

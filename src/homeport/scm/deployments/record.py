@@ -137,6 +137,29 @@ def record_json(record: DeploymentRecord, *, active: bool, site: str, address: s
     }
 
 
+def hook_payload(record: DeploymentRecord, *, site: str, hostname: str) -> dict[str, Any]:
+    """Return what web hooks are told of a finished deployment (Kudu reference §7.1)."""
+    return {
+        "id": record.id,
+        "status": record.status.name.lower(),
+        "statusText": record.status_text,
+        "authorEmail": record.author_email,
+        "author": record.author,
+        "message": record.message,
+        "progress": record.progress,
+        "deployer": record.deployer,
+        "receivedTime": utc_text(record.received),
+        "startTime": utc_text(record.start),
+        "endTime": _optional(record.end) or None,
+        "lastSuccessEndTime": _optional(record.last_success_end) or None,
+        "complete": record.complete,
+        "siteName": site,
+        "hostName": hostname,
+        "isTemporary": record.is_temp,
+        "isReadonly": record.is_readonly,
+    }
+
+
 def _fields(record: DeploymentRecord) -> dict[str, str]:
     return {
         "id": record.id,

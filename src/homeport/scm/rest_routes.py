@@ -1,0 +1,64 @@
+"""The routes of the REST API beside files, commands, settings and deployments (Kudu reference §0.6)."""
+
+from homeport.scm.deployments.lock import DeploymentLock
+from homeport.scm.deployments.store import DeploymentStore
+from homeport.scm.deployments.validation import ValidationEndpoint
+from homeport.scm.diagnostics.dump import DumpEndpoint
+from homeport.scm.diagnostics.recent import RecentLogsEndpoint
+from homeport.scm.diagnostics.runtime import RuntimeEndpoint
+from homeport.scm.diagnostics.settings import DiagnosticsSettings, DiagnosticsSettingsEndpoint
+from homeport.scm.hooks import HooksEndpoint, WebHooks
+from homeport.scm.http.routes import Route, route
+from homeport.scm.options import ScmOptions
+from homeport.scm.repository import RepositoryEndpoint
+from homeport.scm.settings.stack import SettingsProviders
+from homeport.scm.ssh_key import SshKeyEndpoint
+from homeport.scm.vfs.places import Places
+from homeport.scm.zip.endpoint import ZipEndpoint
+
+
+def file_routes(options: ScmOptions, *, places: Places, providers: SettingsProviders) -> tuple[Route, ...]:
+    """Return the routes that pack and unpack files."""
+    archives = ZipEndpoint(options, places=places, providers=providers)
+    packages = ValidationEndpoint(options, providers=providers)
+    return (
+        route("/api/zip{path*}", archives.read, verbs="GET HEAD", alias=True),
+        route("/api/zip{path*}", archives.write, verbs="PUT", alias=True),
+        route("/api/zipdeploy/validate", packages.validate, verbs="POST", alias=True),
+        route("/api/wardeploy", packages.war, verbs="POST"),
+        route("/api/dump", DumpEndpoint(options.home).read, verbs="", alias=True),
+    )
+
+
+def site_routes(
+    options: ScmOptions,
+    *,
+    lock: DeploymentLock,
+    store: DeploymentStore,
+    providers: SettingsProviders,
+    hooks: WebHooks,
+) -> tuple[Route, ...]:
+    """Return the routes about the site as a whole: repository, keys, hooks, diagnostics."""
+    repository = RepositoryEndpoint(options, lock=lock, store=store, providers=providers)
+    keys = SshKeyEndpoint(options.home)
+    subscriptions = HooksEndpoint(hooks)
+    levels = DiagnosticsSettingsEndpoint(DiagnosticsSettings(options.home))
+    return (
+        route("/api/scm/clean", repository.clean, verbs="POST", alias=True),
+        route("/api/scm", repository.remove, verbs="DELETE", alias=True),
+        route("/api/deploymentscript", repository.script),
+        route("/api/sshkey", keys.read, alias=True),
+        route("/api/sshkey", keys.write, verbs="PUT", alias=True),
+        route("/api/sshkey", keys.delete, verbs="DELETE", alias=True),
+        route("/api/hooks", subscriptions.list, alias=True),
+        route("/api/hooks", subscriptions.subscribe, verbs="POST", alias=True),
+        route("/api/hooks/publish/{type}", subscriptions.publish, verbs="POST", alias=True),
+        route("/api/hooks/{id}", subscriptions.read, alias=True),
+        route("/api/hooks/{id}", subscriptions.delete, verbs="DELETE", alias=True),
+        route("/api/diagnostics/settings", levels.read_all, alias=True),
+        route("/api/diagnostics/settings", levels.write, verbs="POST", alias=True),
+        route("/api/diagnostics/settings/{key}", levels.read_one, alias=True),
+        route("/api/diagnostics/settings/{key}", levels.delete, verbs="DELETE", alias=True),
+        route("/api/diagnostics/runtime", RuntimeEndpoint(options.home).read, alias=True),
+        route("/api/logs/recent", RecentLogsEndpoint(options.home).read),
+    )
