@@ -179,7 +179,7 @@ def test_limits_change_one_by_one(control: Control, agent: MemoryAgent) -> None:
     assert (limits["processes"], limits["cpu_percent"], limits["request_body_bytes"]) == (
         None,
         50,
-        30_000_000,
+        1024 * 1024 * 1024,
     )
 
 

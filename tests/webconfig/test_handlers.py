@@ -256,8 +256,9 @@ def test_a_location_stays_in_its_folder(path: str) -> None:
 
 def test_what_is_never_served_is_always_in_the_plan() -> None:
     for plan in (compiled(), compiled("<broken"), compiled(python_site())):
-        assert {"web.config", "bin", "app_data"} <= set(plan.hidden_segments)
-        assert {".config", ".cs"} <= set(plan.denied_extensions)
+        filtering = plan.settings_of("/").request_filtering
+        assert {"web.config", "bin", "app_data"} <= set(filtering.hidden_segments)
+        assert {".config", ".cs"} <= set(filtering.file_extensions.denied)
 
 
 SMALL_NAMES = st.sampled_from(["A", "B", "C"])

@@ -42,12 +42,15 @@ class SiteState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one site may use; `None` leaves that resource unlimited."""
+    """What one site may use; `None` leaves that resource unlimited.
+
+    `request_body_bytes` is the most that web.config may allow; where it says nothing, IIS's 30 000 000 hold.
+    """
 
     memory_bytes: int | None = 1536 * 1024 * 1024
     cpu_percent: int | None = None
     processes: int | None = 512
-    request_body_bytes: int = 30_000_000
+    request_body_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,14 @@ MOST_FINDINGS = 200
 """Findings of one file's check."""
 LONGEST_VALUE = 32_767
 """Characters of an environment variable's value: what Windows allows."""
+LONGEST_TEXT = 1000
+"""Bytes of a value that is written into the server's configuration: a header, a type, a destination."""
+MOST_SETTINGS = 100
+"""Folders of one site with sections other than their parent's, beside handlers."""
+MOST_SETTINGS_TEXT = 2_000_000
+"""Characters of the settings of all these folders."""
+MOST_APPLICATIONS = 20_000
+"""Times that a section is merged into what it inherits, in all folders of one site."""
 MOST_PATHS = 1000
 """Items in the PYTHONPATHs of one site."""
 

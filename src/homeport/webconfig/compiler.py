@@ -1,12 +1,13 @@
 """From a site's web.config files to its HostingPlan."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from homeport.model.finding import Finding, Severity
 from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.document import Document, parse_document
-from homeport.webconfig.inheritance import build_chain
+from homeport.webconfig.folder_settings import FolderSettings, too_large
+from homeport.webconfig.inheritance import Layer, build_chain
 from homeport.webconfig.plan import (
     Action,
     AnswerOptions,
@@ -14,6 +15,7 @@ from homeport.webconfig.plan import (
     FastCgi,
     FastCgiPool,
     HostingPlan,
+    Place,
     Refuse,
     Rule,
     SiteFacts,
@@ -23,10 +25,10 @@ from homeport.webconfig.pools import PoolCompiler
 from homeport.webconfig.reading import Fault
 from homeport.webconfig.schema import check_document
 from homeport.webconfig.sections.app_settings import check_app_settings
-from homeport.webconfig.sections.configuration import DEFAULT_DOCUMENTS, TABLE
+from homeport.webconfig.sections.configuration import TABLE
 from homeport.webconfig.sections.fast_cgi import Application, read_applications
 from homeport.webconfig.sections.handlers import Handler, HandlerList, RequiredAccess, apply_handlers
-from homeport.webconfig.sections.request_filtering import DENIED_EXTENSIONS, HIDDEN_SEGMENTS
+from homeport.webconfig.settings_reader import LayerFault, SettingsReader
 
 _DENIALS = {
     RequiredAccess.READ: ("Read", 2),
@@ -61,7 +63,8 @@ class _Compiler:
         self._chain = chain
         self._note(findings)
         self._pools: dict[str, FastCgiPool] = {}
-        self._actions: dict[Handler, Action] = {}
+        self._actions: dict[tuple[Handler, tuple[str, ...]], Action] = {}
+        self._settings = SettingsReader()
 
     def compile(self) -> HostingPlan:
         if not self._documents:
@@ -72,30 +75,32 @@ class _Compiler:
         document = root if isinstance(root, Document) else None
         applications, fault = self._applications(document)
         self._pool_compiler = PoolCompiler(facts=self._facts, root=document, applications=applications)
+        places: tuple[Place, ...] = ()
         if fault:
             rules: tuple[Rule, ...] = (_refuse_all("/", fault),)
         else:
-            rules = tuple(rule for folder in reversed(self._distinct_folders()) for rule in folder)
+            found = self._distinct_folders()
+            rules = tuple(rule for folder in reversed(found.values()) for rule in folder.rules)
+            places = tuple(Place(folder=path, settings=folder.settings) for path, folder in found.items())
             if len(rules) > MOST_RULES:
                 return self._too_much(f"more than {MOST_RULES} rules in all its folders")
+            if too_large({place.settings for place in places}):
+                return self._too_much("too many folders with too many settings of their own")
         used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}
-        return self._plan(rules, tuple(pool for pool in self._pools.values() if pool.id in used))
+        return self._plan(rules, tuple(pool for pool in self._pools.values() if pool.id in used), places)
 
-    def _plan(self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...]) -> HostingPlan:
-        return HostingPlan(
-            rules=rules,
-            pools=pools,
-            findings=tuple(self._findings),
-            hidden_segments=HIDDEN_SEGMENTS,
-            denied_extensions=DENIED_EXTENSIONS,
-        )
+    def _plan(
+        self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...] = (), places: tuple[Place, ...] = ()
+    ) -> HostingPlan:
+        self._note(self._settings.findings)
+        return HostingPlan(rules=rules, pools=pools, findings=tuple(self._findings), places=places)
 
     def _too_much(self, what: str) -> HostingPlan:
         finding = Finding(
             severity=Severity.ERROR, code="webconfig.too-many-entries", message=f"The site has {what}."
         )
         self._note([finding])
-        return self._plan((_refuse_all("/", finding.code),), ())
+        return self._plan((_refuse_all("/", finding.code),))
 
     def _note(self, findings: Iterable[Finding]) -> None:
         self._findings |= dict.fromkeys(findings)
@@ -129,38 +134,49 @@ class _Compiler:
                     fault = problem.code
         return tuple(applications), fault
 
-    def _distinct_folders(self) -> list[tuple[Rule, ...]]:
-        """Give the rules of each folder, parents first, without those that are as their parent's.
+    def _distinct_folders(self) -> "dict[str, _Folder]":
+        """Give what holds in each folder, parents first, without those in which everything is as in their parent.
 
-        Stops where they are more than a site may have.
+        Stops where the rules are more than a site may have.
         """
-        found: dict[str, tuple[Rule, ...]] = {}
-        for folder in self._chain.folders:
-            rules = self._rules(folder)
-            parent = max((known for known in found if folder.startswith(known)), key=len, default=None)
-            inherited = tuple(replace(rule, folder=folder) for rule in found[parent]) if parent else None
-            if rules != inherited:
-                found[folder] = rules
-            if sum(map(len, found.values())) > MOST_RULES:
+        found: dict[str, _Folder] = {}
+        for path in self._chain.folders:
+            folder = self._folder(path)
+            parent = max((known for known in found if path.startswith(known)), key=len, default=None)
+            if parent is None or folder != found[parent].below(path):
+                found[path] = folder
+            if sum(len(known.rules) for known in found.values()) > MOST_RULES:
                 break
-        return list(found.values())
+        return found
 
-    def _rules(self, folder: str) -> tuple[Rule, ...]:
+    def _folder(self, path: str) -> "_Folder":
+        layers = self._chain.layers_of(path)
+        broken = next((layer for layer in layers if layer.fault), None)
+        if broken is not None:
+            return _Folder(rules=(_refuse_all(path, broken.fault),))
+        try:
+            settings = self._settings.read(layers)
+            handlers = self._handlers(layers)
+        except LayerFault as fault:
+            self._note([fault.finding])
+            return _Folder(rules=(_refuse_all(path, fault.finding.code),))
+        rules = tuple(
+            self._rule(path, handler, handlers, settings) for handler in handlers.handlers if handler.holds
+        )
+        return _Folder(rules=rules or (_no_handler(path),), settings=settings)
+
+    def _handlers(self, layers: Iterable[Layer]) -> HandlerList:
         handlers = HandlerList()
-        for layer in self._chain.layers_of(folder):
-            if layer.fault:
-                return (_refuse_all(folder, layer.fault),)
+        for layer in layers:
             for section in layer.sections("system.webServer", "handlers"):
                 try:
                     handlers, findings = apply_handlers(section, handlers, base=layer.folder, file=layer.file)
                 except Fault as fault:
-                    self._note([fault.finding(layer.file)])
-                    return (_refuse_all(folder, fault.code),)
+                    raise LayerFault(fault.finding(layer.file)) from fault
                 self._note(findings)
-        rules = tuple(self._rule(folder, handler, handlers) for handler in handlers.handlers if handler.holds)
-        return rules or (_no_handler(folder),)
+        return handlers
 
-    def _rule(self, folder: str, handler: Handler, handlers: HandlerList) -> Rule:
+    def _rule(self, folder: str, handler: Handler, handlers: HandlerList, settings: FolderSettings) -> Rule:
         denial = _denial(handler, handlers)
         return Rule(
             folder=folder,
@@ -168,22 +184,22 @@ class _Compiler:
             base=handler.base,
             verbs=handler.verbs,
             resource_type=handler.resource_type,
-            action=denial or self._action(handler),
+            action=denial or self._action(handler, settings.default_document.tried),
         )
 
-    def _action(self, handler: Handler) -> Action:
-        known = self._actions.get(handler)
+    def _action(self, handler: Handler, documents: tuple[str, ...]) -> Action:
+        known = self._actions.get((handler, documents))
         if known is None:
-            known = self._actions[handler] = self._compile_action(handler)
+            known = self._actions[handler, documents] = self._compile_action(handler, documents)
         return known
 
-    def _compile_action(self, handler: Handler) -> Action:
+    def _compile_action(self, handler: Handler, documents: tuple[str, ...]) -> Action:
         for module in (name.lower() for name in handler.modules):
             if module == "fastcgimodule":
                 return self._fast_cgi(handler)
             if module in {"staticfilemodule", "defaultdocumentmodule"}:
-                documents = DEFAULT_DOCUMENTS if _has(handler, "defaultdocumentmodule") else ()
-                return StaticFiles(default_documents=documents)
+                tried = documents if _has(handler, "defaultdocumentmodule") else ()
+                return StaticFiles(default_documents=tried)
             if module == "protocolsupportmodule":
                 return AnswerOptions()
         finding = _foreign(handler)
@@ -196,6 +212,18 @@ class _Compiler:
         if result.pool is not None:
             self._pools[result.pool.id] = result.pool
         return result.action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
+    """What holds in one folder."""
+
+    rules: tuple[Rule, ...]
+    settings: FolderSettings = field(default_factory=FolderSettings)
+
+    def below(self, path: str) -> "_Folder":
+        """Give what a folder below this one has where nothing is said about it."""
+        return replace(self, rules=tuple(replace(rule, folder=path) for rule in self.rules))
 
 
 def _denial(handler: Handler, handlers: HandlerList) -> Refuse | None:

@@ -17,6 +17,9 @@ from homeport.webconfig.reading import Fault
 from homeport.windows.layout import Layout
 from homeport.windows.paths import ListFolder, map_path
 
+_GROUPS = frozenset({"system.webServer", "security", "authentication", "rewrite", "tracing"})
+"""Elements that hold sections and are none themselves."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -30,11 +33,12 @@ class Layer:
     container: Element | None
     fault: str = ""
 
-    def sections(self, group: str, name: str) -> Iterator[Element]:
-        """Iterate over the sections of that name in that group (`system.webServer`)."""
-        if self.container is not None:
-            for element in self.container.named(group):
-                yield from element.named(name)
+    def sections(self, *path: str) -> Iterator[Element]:
+        """Iterate over the sections at a path of groups: `"system.webServer", "security", "ipSecurity"`."""
+        found = [] if self.container is None else [self.container]
+        for name in path:
+            found = [child for element in found for child in element.named(name)]
+        return iter(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +157,7 @@ def _refuse_second(element: Element, folder: str, layers: list[Layer]) -> None:
 
 def _section_names(container: Element) -> Iterator[str]:
     for child in container.children:
-        if child.name.startswith("system.webServer"):
-            yield from (section.name for section in child.children)
+        if child.name in _GROUPS:
+            yield from _section_names(child)
         else:
             yield child.name

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from homeport.model.finding import Finding
 from homeport.model.site import InstalledRuntime
+from homeport.webconfig.folder_settings import FolderSettings
 from homeport.windows.paths import ListFolder
 
 CONTENT_ROOT = "/home/site/wwwroot"
@@ -124,20 +125,31 @@ class FastCgiPool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The settings of one folder (as in `Rule.folder`)."""
+
+    folder: str
+    settings: FolderSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostingPlan:
     """How a site is hosted; equal plans need nothing done.
 
-    To look a request up: refuse it (404) when a segment of its path is in `hidden_segments` or its extension in
-    `denied_extensions` (both lower case, compared without case); else take the rules of the longest folder that
-    holds the path, and of these the first that matches path, verb and resource type; none means 404. `rules` hold
-    deeper folders first, and every folder's list is complete. `findings` are for the site's owner.
+    To look a request up: take the longest folder of `rules` that holds the path, and its settings; refuse what these
+    filter out; else take the first of the folder's rules that matches path, verb and resource type; none means 404.
+    `rules` hold deeper folders first, and every folder's list is complete. `places` hold the settings of folders
+    that have rules; one without an entry has the default ones. `findings` are for the site's owner.
     """
 
     rules: tuple[Rule, ...]
     pools: tuple[FastCgiPool, ...]
     findings: tuple[Finding, ...]
-    hidden_segments: tuple[str, ...] = ()
-    denied_extensions: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+
+    def settings_of(self, folder: str) -> FolderSettings:
+        """Give the settings of a folder of `rules`."""
+        return next((place.settings for place in self.places if place.folder == folder), FolderSettings())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

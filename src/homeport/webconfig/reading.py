@@ -1,15 +1,21 @@
 """Reading attribute values as IIS's schema types them, and the errors of a section (500.19)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from homeport.model.finding import Finding, Severity
-from homeport.webconfig.bounds import MOST_ENTRIES
+from homeport.webconfig.bounds import LONGEST_TEXT, MOST_ENTRIES
 from homeport.webconfig.document import Element
 
 Word = TypeVar("Word", bound=StrEnum)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_TIME_SPAN = re.compile(
+    r"(?:(?P<days>\d{1,5})\.)?(?P<hours>[01]?\d|2[0-3]):(?P<minutes>[0-5]?\d)(?::(?P<seconds>[0-5]?\d)(?:\.\d+)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,3 +122,40 @@ def _wrong(element: Element, name: str, value: str, *, expected: str) -> Fault:
         f"'{name}' of <{element.name}> is '{value}'; it must be {expected}.",
         line=element.line,
     )
+
+
+def text(element: Element, name: str, *, default: str = "", most: int = LONGEST_TEXT) -> str:
+    """Return a text attribute that is written into the server's configuration.
+
+    Raises `Fault` for control characters and for more than `most` bytes.
+    """
+    value = element.get(name)
+    if value is None:
+        return default
+    if _CONTROL.search(value) or len(value.encode()) > most:
+        raise Fault(
+            "invalid-value",
+            f"'{name}' of <{element.name}> may have {most} bytes and no control characters.",
+            line=element.line,
+        )
+    return value
+
+
+def required_text(element: Element, name: str, *, most: int = LONGEST_TEXT) -> str:
+    """Return a text attribute that must be written and not be empty. Raises `Fault`."""
+    required(element, name)
+    return text(element, name, most=most)
+
+
+def seconds(element: Element, name: str, *, default: int) -> int:
+    """Return a timeSpan (`d.hh:mm:ss`, `hh:mm:ss`, `hh:mm` or days) in seconds. Raises `Fault`."""
+    value = element.get(name)
+    if value is None:
+        return default
+    found = _TIME_SPAN.fullmatch(value.strip())
+    if found is None:
+        raise _wrong(element, name, value[:60], expected="a time span such as '1.00:00:00'")
+    days, hours, minutes, rest = (
+        int(part or 0) for part in found.group("days", "hours", "minutes", "seconds")
+    )
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest

@@ -28,8 +28,6 @@ DEADLINE_SECONDS = 20.0
 HOST = "hello.localhost"
 SCM_HOST = "hello.scm.localhost"
 POOL = "wsgi-1"
-HIDDEN_SEGMENTS = ("web.config", "bin", "app_data")
-DENIED_EXTENSIONS = (".config", ".cs")
 
 
 @dataclass
@@ -250,8 +248,6 @@ def python_plan(*rules: Rule, **fields: object) -> HostingPlan:
         "rules": rules or (Rule(folder="/", action=FastCgi(pool=POOL)),),
         "pools": (pool,),
         "findings": (),
-        "hidden_segments": HIDDEN_SEGMENTS,
-        "denied_extensions": DENIED_EXTENSIONS,
     }
     return HostingPlan(**{**values, **fields})  # type: ignore[arg-type]
 

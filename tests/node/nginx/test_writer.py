@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,9 @@ from homeport.node.nginx.writer import (
     directive,
     render,
 )
-from homeport.webconfig.plan import FastCgi, Rule, StaticFiles
+from homeport.webconfig.folder_settings import FolderSettings
+from homeport.webconfig.plan import FastCgi, Place, Rule, StaticFiles
+from homeport.webconfig.sections.request_filtering import Listing, RequestFiltering
 
 from .running import POOL, Folders, check, python_plan, running_nginx
 
@@ -173,7 +174,11 @@ def test_a_plan_with_hostile_names_is_accepted_by_nginx(folders: Folders) -> Non
         Rule(folder=f"/{nasty}/", action=StaticFiles(default_documents=(nasty,))),
         Rule(folder="/", action=FastCgi(pool=POOL)),
     )
-    plan = replace(python_plan(*rules), hidden_segments=(f"x{nasty}",), denied_extensions=(f".{nasty}",))
+    filtering = RequestFiltering(
+        hidden_segments=(f"x{nasty}",), file_extensions=Listing(entries=((f".{nasty}", False),))
+    )
+    place = Place(folder="/", settings=FolderSettings(request_filtering=filtering))
+    plan = python_plan(*rules, places=(place,))
 
     judged = check(folders, render_site(folders.site(plan)))
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.pages import answer, owner_line, page
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import (
@@ -31,7 +32,6 @@ _KINDS = {
 }
 _TARGET = Variable("homeport_target")
 _KIND = Variable("homeport_kind")
-_REFUSED = Variable("homeport_refused")
 _DISPATCH_STATUS = "418"
 """No file and nothing in nginx answers it, and what applications answer is not looked at."""
 _NOT_FOUND = Refuse(status=404)
@@ -53,6 +53,7 @@ class _Folder:
     rules: tuple[Rule, ...]
     last: Action
     variable: Variable
+    configuration: FolderConfiguration
 
     @property
     def looks_at_disk(self) -> bool:
@@ -60,49 +61,54 @@ class _Folder:
 
 
 class RuleCompiler:
-    """Compiles the rules of one site; `pass_to` says how a pool is reached."""
+    """Compiles the rules of one site.
 
-    def __init__(self, site: str, plan: HostingPlan, *, pass_to: PassTo) -> None:
+    `pass_to` says how a pool is reached; `most_body_bytes` bounds the bodies that the plan's settings allow.
+    """
+
+    def __init__(self, site: str, plan: HostingPlan, *, pass_to: PassTo, most_body_bytes: int) -> None:
         self._site = site
         self._pass_to = pass_to
-        self._hidden = hidden_pattern(plan)
-        self._folders = [folder for folder in _folders(site, plan) if not self._never_served(folder.path)]
-        actions = [rule.action for folder in self._folders for rule in folder.rules]
-        self._names = {action: f"@homeport_rule_{at}" for at, action in enumerate(dict.fromkeys(actions))}
+        self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
+        self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
+        targets = [(folder.configuration, rule.action) for folder in self._folders for rule in folder.rules]
+        self._names = {target: f"@homeport_rule_{at}" for at, target in enumerate(dict.fromkeys(targets))}
 
     def maps(self) -> list[Node]:
-        """Give the `map` blocks, which stand outside the server block."""
-        return [self._map(folder) for folder in self._folders if folder.rules]
+        """Give the blocks that stand outside the server block."""
+        return [
+            *(node for configuration in self._configurations for node in configuration.maps()),
+            *(self._map(folder) for folder in self._folders if folder.rules),
+        ]
 
     def locations(self) -> list[Node]:
-        """Give the hidden location, the folders' locations and the named ones, with what leads from one to another."""
+        """Give the folders' locations and the named ones, with what leads from one to another."""
         nodes: list[Node] = []
         if self._names:
             nodes.append(directive("error_page", _DISPATCH_STATUS, "=", _TARGET))
-        if self._hidden:
-            # A regular expression goes before every folder's prefix.
-            nodes.append(
-                block("location", Plain("~*"), Plain(self._hidden), body=[directive("return", "404")])
-            )
         nodes += [location for folder in self._folders for location in self._locations(folder)]
-        nodes += [block("location", name, body=self._body(action)) for action, name in self._names.items()]
+        nodes += [
+            block("location", name, body=self._body(configuration, action))
+            for (configuration, action), name in self._names.items()
+        ]
+        nodes += [node for configuration in self._configurations for node in configuration.locations()]
         return nodes
 
     def _map(self, folder: _Folder) -> Node:
-        entries = [Entry(Plain(_key(rule)), (self._names[rule.action],)) for rule in folder.rules]
+        entries = [
+            Entry(Plain(_key(rule)), (self._names[folder.configuration, rule.action],))
+            for rule in folder.rules
+        ]
         source = Text(Variable("request_method"), " ", _KIND, " ", Variable("uri"))
         return block("map", source, folder.variable, body=[directive("volatile"), *entries])
 
     def _locations(self, folder: _Folder) -> list[Node]:
-        body = [*self._dispatch(folder), *self._body(folder.last)]
+        configuration = folder.configuration
+        body = [*configuration.filters(), *self._dispatch(folder), *self._body(configuration, folder.last)]
         locations: list[Node] = [block("location", Plain(folder.path), body=body)]
         if folder.path != "/":
             locations.append(block("location", "=", Plain(folder.path.rstrip("/")), body=body))
         return locations
-
-    def _never_served(self, path: str) -> bool:
-        """An exact location goes before the hidden one, so a hidden folder must have none."""
-        return bool(self._hidden and re.search(self._hidden, path.rstrip("/"), re.IGNORECASE))
 
     def _dispatch(self, folder: _Folder) -> list[Node]:
         if not folder.rules:
@@ -123,12 +129,15 @@ class RuleCompiler:
             If(_TARGET, (directive("return", _DISPATCH_STATUS),)),
         ]
 
-    def _body(self, action: Action) -> Sequence[Node]:
+    def _body(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
+        return [*self._action(configuration, action), *configuration.around(action)]
+
+    def _action(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
         match action:
             case FastCgi():
                 return self._pass_to(action)
             case StaticFiles():
-                return _static(action)
+                return _static(action, configuration)
             case AnswerOptions():
                 verbs = "GET, HEAD, OPTIONS"
                 return [
@@ -145,15 +154,6 @@ class RuleCompiler:
         title, text = _WORDS[action.status]
         owner = owner_line(self._site, code=action.code)
         return answer(str(action.status), page(title, text, owner=owner))
-
-
-def hidden_pattern(plan: HostingPlan) -> str:
-    """Give the expression for paths that are never served, empty where there is none."""
-    segments = "|".join(re.escape(segment) for segment in plan.hidden_segments)
-    extensions = "|".join(re.escape(extension.lstrip(".")) for extension in plan.denied_extensions)
-    parts = [rf"[/\\](?:{segments})(?:[/\\]|$)"] if segments else []
-    parts += [rf"\.(?:{extensions})$"] if extensions else []
-    return "|".join(parts)
 
 
 def pattern(rule: Rule) -> str:
@@ -196,28 +196,40 @@ def _key(rule: Rule) -> str:
     return rf"~\A{verbs} {_KINDS[rule.resource_type]} (?is:{pattern(rule)})\z"
 
 
-def _folders(site: str, plan: HostingPlan) -> list[_Folder]:
+def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Folder]:
     paths = dict.fromkeys([*(rule.folder for rule in plan.rules), "/"])
-    prefix = f"homeport_{site.replace('-', '_')}"
-    return [
-        _folder(
-            path, [rule for rule in plan.rules if rule.folder == path], variable=Variable(f"{prefix}_{at}")
+    settings = {path: plan.settings_of(path) for path in paths}
+    configurations = {
+        one: FolderConfiguration(site=site, number=at, settings=one, most_body_bytes=most_body_bytes)
+        for at, one in enumerate(dict.fromkeys(settings.values()))
+    }
+    folders = []
+    for at, path in enumerate(paths):
+        rules, last = _reached([rule for rule in plan.rules if rule.folder == path])
+        folders.append(
+            _Folder(
+                path=path,
+                rules=rules,
+                last=last,
+                # The site's name comes last: before a number it could be taken for another site's.
+                variable=Variable(f"homeport_rule{at}_{site.replace('-', '_')}"),
+                configuration=configurations[settings[path]],
+            )
         )
-        for at, path in enumerate(paths)
-    ]
+    return folders
 
 
-def _folder(path: str, rules: Sequence[Rule], *, variable: Variable) -> _Folder:
+def _reached(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], Action]:
     """Drop the rules that can never be reached, and find the one for what is left."""
     reached: list[Rule] = []
     for rule in rules:
         if _takes_everything(rule):
-            return _Folder(path=path, rules=tuple(reached), last=rule.action, variable=variable)
+            return tuple(reached), rule.action
         reached.append(rule)
     if reached and _takes_everything_there_is(reached[-1]):
         # Nothing follows: what is not on disk is not found, which is what serving the file comes to.
-        return _Folder(path=path, rules=tuple(reached[:-1]), last=reached[-1].action, variable=variable)
-    return _Folder(path=path, rules=tuple(reached), last=_NOT_FOUND, variable=variable)
+        return tuple(reached[:-1]), reached[-1].action
+    return tuple(reached), _NOT_FOUND
 
 
 def _takes_everything(rule: Rule) -> bool:
@@ -230,7 +242,7 @@ def _takes_everything_there_is(rule: Rule) -> bool:
     return anything and rule.resource_type is ResourceType.EITHER and isinstance(rule.action, StaticFiles)
 
 
-def _static(action: StaticFiles) -> list[Node]:
+def _static(action: StaticFiles, configuration: FolderConfiguration) -> list[Node]:
     """Serve files: GET and HEAD only, and only types that are known (405.0 and 404.3, IIS reference §1.12, §5.3)."""
     documents = [directive("index", *(Text(name) for name in action.default_documents))]
     return [
@@ -240,8 +252,6 @@ def _static(action: StaticFiles) -> list[Node]:
             operator="!~",
             operand=Plain("^(?:GET|HEAD)$"),
         ),
-        directive("set", _REFUSED, Variable("homeport_untyped")),
-        If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=Variable("request_filename")),
-        If(_REFUSED, (directive("return", "404"),)),
+        *configuration.untyped(),
         *(documents if action.default_documents else [directive("index", "homeport-no-default-document/")]),
     ]

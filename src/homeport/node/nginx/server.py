@@ -29,7 +29,7 @@ class SiteServer:
     pools by id; `scm_socket` is the SCM app's, `auth_socket` answers `/authorize` for it. `content_root` is the
     site's content folder where nginx sees it. `addresses` and ports are as in `MainConfig`; `certificate` and
     `certificate_key` are PEM files for all host names, needed where `https_port` is given. `request_body_bytes` is the
-    largest body that a visitor may send.
+    largest body that the plan's settings may allow.
     """
 
     name: str
@@ -46,14 +46,19 @@ class SiteServer:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     certificate: str | None = None
     certificate_key: str | None = None
-    request_body_bytes: int = 30_000_000
+    request_body_bytes: int = 1024 * 1024 * 1024
 
 
 def render_site(site: SiteServer) -> str:
     """Render a site's file. Raises `Invalid` for a value that nginx configuration cannot hold."""
     servers: list[Node] = []
     if site.hostnames:
-        rules = RuleCompiler(site.name, site.plan, pass_to=lambda action: _pass_to(site, action))
+        rules = RuleCompiler(
+            site.name,
+            site.plan,
+            pass_to=lambda action: _pass_to(site, action),
+            most_body_bytes=site.request_body_bytes,
+        )
         servers += [*(rules.maps() if site.running else ()), block("server", body=_visitors(site, rules))]
     if site.scm_hostnames:
         servers.append(block("server", body=_scm(site)))
@@ -70,7 +75,6 @@ def _visitors(site: SiteServer, rules: RuleCompiler) -> list[Node]:
         *head,
         directive("root", Text(site.content_root)),
         directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}")),
-        directive("client_max_body_size", str(site.request_body_bytes)),
         directive("recursive_error_pages", "on"),
         directive("error_page", "502", "504", "=", "@homeport_failed"),
         # IIS answers a body over its limit with 404 (404.13), not with 413 (IIS reference §5.8).

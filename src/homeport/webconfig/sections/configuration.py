@@ -1,45 +1,46 @@
 """The whole of web.config: which sections there are, and what of them is honoured (IIS reference §1.2, §5)."""
 
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, absent, full, irrelevant
-from homeport.webconfig.sections import app_settings, fast_cgi, handlers
-
-DEFAULT_DOCUMENTS = (
-    "Default.htm",
-    "Default.html",
-    "Default.asp",
-    "index.htm",
-    "index.html",
-    "iisstart.htm",
-    "default.aspx",
-    "index.php",
-    "hostingstart.html",
+from homeport.webconfig.sections import (
+    app_settings,
+    default_document,
+    fast_cgi,
+    handlers,
+    http_protocol,
+    request_filtering,
+    static_content,
 )
-"""What App Service tries for a folder, in order (IIS reference §5.4)."""
 
 _WEB_SERVER = ElementRow(
     name="system.webServer",
     children=(
         handlers.TABLE,
         fast_cgi.TABLE,
+        default_document.DEFAULT_DOCUMENT_TABLE,
+        default_document.DIRECTORY_BROWSE_TABLE,
+        http_protocol.TABLE,
+        http_protocol.WEB_SOCKET_TABLE,
+        ElementRow(
+            name="security",
+            children=(
+                request_filtering.TABLE,
+                *absent("access", "authentication", "authorization", "dynamicIpSecurity", "ipSecurity"),
+            ),
+        ),
+        static_content.TABLE,
         *absent(
             "applicationInitialization",
             "aspNetCore",
             "caching",
-            "defaultDocument",
-            "directoryBrowse",
             "httpCompression",
             "httpErrors",
             "httpLogging",
             "httpPlatform",
-            "httpProtocol",
             "httpRedirect",
             "modules",
             "rewrite",
-            "security",
             "serverRuntime",
-            "staticContent",
             "urlCompression",
-            "webSocket",
         ),
         *irrelevant(
             "asp",

@@ -1,0 +1,138 @@
+r"""From `<requestFiltering>` to patterns over one line: method, blank, query, blank, decoded path.
+
+Neither method nor query can hold a blank, so `\A[^ ]* [^ ]* ` is where the path begins. Each pattern gives the
+sub-status of its refusal (IIS reference §5.8). No pattern can be slow: what repeats is a class or ends at the first
+fit.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from homeport.node.nginx.writer import Entry, If, Node, Plain, Variable, directive
+from homeport.webconfig.sections.request_filtering import FilteringRule, Listing, RequestFiltering
+
+_QUERY = r"\A[^ ]* "
+_PATH = r"\A[^ ]* [^ ]* "
+_LONGEST_ALTERNATIVES = 1200
+"""Bytes of alternatives in one pattern: nginx reads tokens of 4096 bytes, and quoting may double them."""
+_MOST_REPEATS = 65_534
+"""PCRE's own bound."""
+
+
+def filter_entries(filtering: RequestFiltering) -> list[Entry]:
+    """Give the entries of the map from that line to a sub-status; the first that fits counts."""
+    entries = [
+        ("14", [rf"~{_PATH}(?s:.{{{filtering.max_url + 1}}})"]),
+        ("15", [rf"~{_QUERY}[^ ]{{{filtering.max_query_string + 1}}}"]),
+        ("6", _verbs(filtering.verbs)),
+        ("11", [] if filtering.allow_double_escaping else [rf"~*{_PATH}(?s:.*?)(?:\+|%[0-9a-f]{{2}})"]),
+        ("12", [] if filtering.allow_high_bit_characters else [rf"~{_PATH}(?s:.*?)[\x80-\xff]"]),
+        ("5", _url_sequences(filtering)),
+        ("18", _query_sequences(filtering)),
+        ("8", _segments(filtering.hidden_segments)),
+        ("7", _extensions(filtering.file_extensions)),
+        ("19", [pattern for rule in filtering.rules for pattern in _rule(rule)]),
+    ]
+    return [Entry(Plain(pattern), (status,)) for status, patterns in entries for pattern in patterns]
+
+
+def header_filters(filtering: RequestFiltering) -> list[Node]:
+    """Give what refuses a request for a header that is too long (404.10) or holds a denied string (404.19)."""
+    nodes: list[Node] = [
+        _if_header(name, rf"\A.{{{min(limit, _MOST_REPEATS) + 1}}}")
+        for name, limit in filtering.header_limits
+    ]
+    for rule in filtering.rules:
+        for header in rule.scan_headers:
+            nodes += [_if_header(header, key) for key in alternatives(map(re.escape, rule.deny_strings))]
+    return nodes
+
+
+def alternatives(expressions: Iterable[str], *, before: str = "", after: str = "") -> list[str]:
+    """Join expressions to patterns that any of them fits, each short enough to be written."""
+    patterns: list[str] = []
+    group: list[str] = []
+    size = 0
+    for expression in expressions:
+        length = len(expression.encode()) + expression.count("\\") + expression.count('"')
+        if group and size + length > _LONGEST_ALTERNATIVES:
+            patterns.append(f"{before}(?:{'|'.join(group)}){after}")
+            group, size = [], 0
+        group.append(expression)
+        size += length + 1
+    return [*patterns, f"{before}(?:{'|'.join(group)}){after}"] if group else patterns
+
+
+def _if_header(name: str, pattern: str) -> Node:
+    variable = Variable(f"http_{name.lower().replace('-', '_')}")
+    return If(variable, (directive("return", "404"),), operator="~*", operand=Plain(pattern))
+
+
+def _verbs(verbs: Listing) -> list[str]:
+    if verbs.allow_unlisted:
+        return alternatives(map(re.escape, verbs.denied), before=r"~\A", after=" ")
+    # Every piece of the list must be looked at before a verb is known to be in none of them.
+    known = alternatives(map(re.escape, verbs.allowed), before="(?!", after=" )")
+    return [rf"~\A{''.join(known)}"]
+
+
+def _extensions(extensions: Listing) -> list[str]:
+    if extensions.allow_unlisted:
+        return alternatives(map(_ending, extensions.denied), before=rf"~*{_PATH}(?s:.*?)", after=r"\z")
+    known = alternatives(map(_ending, extensions.allowed), before="(?!(?s:.*?)", after=r"\z)")
+    return [rf"~*{_PATH}{''.join(known)}"]
+
+
+def _ending(extension: str) -> str:
+    return r"/[^./]*" if extension == "." else re.escape(extension)
+
+
+def _segments(segments: Sequence[str]) -> list[str]:
+    return alternatives(map(re.escape, segments), before=rf"~*{_PATH}(?s:.*?)[/\\]", after=r"(?:[/\\]|\z)")
+
+
+def _url_sequences(filtering: RequestFiltering) -> list[str]:
+    allowed = "".join(
+        alternatives(
+            (re.escape(_rooted(url)) for url in filtering.always_allowed_urls), before="(?!", after=r"\z)"
+        )
+    )
+    return alternatives(map(re.escape, filtering.deny_url_sequences), before=rf"~*{_PATH}{allowed}(?s:.*?)")
+
+
+def _rooted(url: str) -> str:
+    return f"/{url.lstrip('/')}"
+
+
+def _query_sequences(filtering: RequestFiltering) -> list[str]:
+    allowed = "".join(
+        alternatives(map(re.escape, filtering.always_allowed_query_strings), before="(?!", after=" )")
+    )
+    sequences = [
+        _escaped(sequence) if filtering.unescape_query_string else re.escape(sequence)
+        for sequence in filtering.deny_query_string_sequences
+    ]
+    return alternatives(sequences, before=rf"~*{_QUERY}{allowed}[^ ]*?")
+
+
+def _escaped(text: str) -> str:
+    """Give the expression for a text that may be percent-encoded in a query."""
+    pieces = []
+    for character in text:
+        encoded = "".join(f"%{byte:02x}" for byte in character.encode())
+        plain = r"\+" if character == " " else re.escape(character)
+        pieces.append(f"(?:{plain}|{encoded})")
+    return "".join(pieces)
+
+
+def _rule(rule: FilteringRule) -> list[str]:
+    strings = [re.escape(string) for string in rule.deny_strings]
+    patterns: list[str] = []
+    for ending in alternatives(map(_ending, rule.applies_to), before="(?=(?s:.*?)", after=r"\z)") or [""]:
+        if rule.scan_url:
+            patterns += alternatives(strings, before=rf"~*{_PATH}{ending}(?s:.*?)")
+        if rule.scan_query_string:
+            path = f"(?=[^ ]* {ending})" if ending else ""
+            queries = map(_escaped, rule.deny_strings)
+            patterns += alternatives(queries, before=rf"~*{_QUERY}{path}[^ ]*?")
+    return patterns
