@@ -24,7 +24,7 @@ from homeport.node.log_files import LogFile, OutputPipe
 from homeport.node.network import SiteNetwork
 from homeport.node.nginx.server import SiteServer, render_site
 from homeport.node.options import PlatformOptions
-from homeport.node.platform_view import TOOLS, base_mounts, platform_mounts, platform_program
+from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, Spawn, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
@@ -32,8 +32,11 @@ from homeport.node.processes import Process
 from homeport.node.restart_patterns import RestartPatterns
 from homeport.node.sandbox import Mount, Sandbox
 from homeport.node.sandboxed import memory_file, start_sandboxed
+from homeport.node.site_actions import site_actions
+from homeport.node.site_control import SiteControl
 from homeport.node.site_environment import site_environment
 from homeport.node.site_home import prepare_site_home
+from homeport.node.site_processes import SandboxRoot
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
 from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
@@ -93,6 +96,13 @@ class HostedSite:
         self._content = TenantTree(node.layout.home(desired.name), within="site/wwwroot")
         self._network = SiteNetwork(node.layout.namespaces / desired.name)
         self._processes = 0
+        self._sandboxes: set[int] = set()
+        self._control = SiteControl(
+            node.layout.site_control / f"{desired.name}.sock",
+            owner=desired.uid if os.geteuid() == 0 else None,
+            actions=site_actions(self),
+            spawn=node.spawn,
+        )
         self._pools: dict[str, Pool] = {}
         self._scm: Pool | None = None
         self._restart_patterns = RestartPatterns()
@@ -111,6 +121,7 @@ class HostedSite:
         """Make the folders, begin to watch the content, bring the plan into force."""
         prepare_site_home(self._node.layout, self.desired, web_group=self._node.web_group)
         self._node.watcher.watch(self.desired.name, self._content, self._content_changed)
+        self._control.open()
         self._open_scm()
         self.replan("the site was started")
 
@@ -129,6 +140,28 @@ class HostedSite:
         """Replace every process of the site without losing a request."""
         for pool in self.pools:
             pool.recycle(reason)
+
+    def recycle_workers(self, reason: str) -> None:
+        """Replace the processes that serve visitors, without losing a request."""
+        for pool in self._pools.values():
+            pool.recycle(reason)
+
+    def recycle_scm(self, reason: str) -> None:
+        """Replace the SCM app: a new one takes the next request, the old one ends what it has in hand."""
+        if self._scm is not None:
+            self._scm.recycle(reason)
+
+    def sandboxes(self) -> list[SandboxRoot]:
+        """Return the sandboxes that run now."""
+        pools = {pid: pool.id for pool in self.pools for pid, _ in pool.status().processes}
+        kinds = {pid: "scm" if pool_id == _SCM_POOL else "worker" for pid, pool_id in pools.items()}
+        return [
+            SandboxRoot(pid, kinds.get(pid, "other"), pools.get(pid, "")) for pid in sorted(self._sandboxes)
+        ]
+
+    def cgroup_procs(self) -> tuple[Path, ...]:
+        """Return the files that put a process under the site's limits."""
+        return self._node.cgroups.create(self.desired.name, self.desired.limits)
 
     def replan(self, reason: str) -> None:
         """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know."""
@@ -155,6 +188,7 @@ class HostedSite:
         if self._postponement is not None:
             self._postponement.cancel()
         self._node.watcher.unwatch(self.desired.name)
+        self._control.close()
         await asyncio.gather(
             *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools)
         )
@@ -368,12 +402,20 @@ class HostedSite:
 
     async def _start_scm(self, start: WorkerStart) -> Process:
         environment = site_environment(self.desired, instance=self._node.instance, runtime=None, scm=True)
-        environment |= {"HOMEPORT_SCM_IDLE_SECONDS": str(_SCM_IDLE_SECONDS), "PYTHONUNBUFFERED": "1"}
+        environment |= {
+            "HOMEPORT_SCM_IDLE_SECONDS": str(_SCM_IDLE_SECONDS),
+            "HOMEPORT_SCM_CONTROL": CONTROL_SOCKET,
+            "PYTHONUNBUFFERED": "1",
+        }
         environment["PATH"] = f"{TOOLS}:{environment['PATH']}"
         return await self._launch(
             platform_program("homeport.scm"),
             environment=environment,
-            mounts=(*self._runtime_mounts(), *platform_mounts()),
+            mounts=(
+                *self._runtime_mounts(),
+                *platform_mounts(),
+                Mount(source=self._control.path, target=CONTROL_SOCKET),
+            ),
             stdin=start.listening_fd,
             output=start.output_fd,
             inherited=(),
@@ -407,7 +449,7 @@ class HostedSite:
                     local=folder / local,
                     etc=folder / "etc",
                     mounts=mounts,
-                    cgroup_procs=self._node.cgroups.create(self.desired.name, self.desired.limits),
+                    cgroup_procs=self.cgroup_procs(),
                     network=self._network.mount_point if root else None,
                 ),
                 program,
@@ -420,6 +462,9 @@ class HostedSite:
         except BaseException:
             self._process_ended(-1)
             raise
+        pid = process.pid
+        self._sandboxes.add(pid)
+        process.when_exited(lambda _: self._sandboxes.discard(pid))
         process.when_exited(self._process_ended)
         return process
 

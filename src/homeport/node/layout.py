@@ -99,6 +99,11 @@ class NodeLayout:
         return self.run / "control/auth.sock"
 
     @property
+    def site_control(self) -> Path:
+        """One socket a site, by which its own SCM app asks the agent."""
+        return self.run / "c"
+
+    @property
     def nginx_pid(self) -> Path:
         """The host's pid of the nginx master, written by the supervisor."""
         return self.run / "nginx.pid"

@@ -15,6 +15,8 @@ from homeport.node.sandbox import Mount
 
 TOOLS = "/opt/homeport/bin"
 """Where a sandbox sees uv."""
+CONTROL_SOCKET = "/opt/homeport/control.sock"
+"""Where the sandbox of an SCM app sees the socket to the agent."""
 _CODE = "/opt/homeport/platform"
 _PACKAGES = "/opt/homeport/packages"
 _OF_THE_SITE = ("/home", "/tmp", "/local", "/run", "/dev", "/proc")

@@ -91,23 +91,24 @@ def launch_line(
     stood in the process list.
     """
     return (
-        *_join_cgroup(sandbox),
+        *join_cgroup(sandbox.cgroup_procs),
         *_join_network(sandbox),
         *("bwrap", "--die-with-parent", "--args", str(options_fd), "--"),
-        *_become_user(sandbox),
+        *become_user(sandbox.uid),
         *("perl", "-e", _TAKE_ENVIRONMENT, str(environment_fd)),
         *program,
     )
 
 
-def _join_cgroup(sandbox: Sandbox) -> tuple[str, ...]:
-    if not sandbox.cgroup_procs:
+def join_cgroup(procs: Sequence[Path]) -> tuple[str, ...]:
+    """Return the beginning of a line that joins a cgroup by writing into its `procs` files."""
+    if not procs:
         return ()
     # `$#` files first, then the program: a shell is the cheapest thing that writes its own pid and execs.
     script = (
         'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 126; shift; n=$((n-1)); done; exec "$@"'
     )
-    files = [str(path) for path in sandbox.cgroup_procs]
+    files = [str(path) for path in procs]
     return ("/bin/sh", "-c", script, "homeport", str(len(files)), *files)
 
 
@@ -164,10 +165,11 @@ def _same_as_host(path: Path) -> list[str]:
     return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
 
 
-def _become_user(sandbox: Sandbox) -> tuple[str, ...]:
-    if sandbox.uid is None:
+def become_user(uid: int | None) -> tuple[str, ...]:
+    """Return the part of a line that becomes a user without capabilities and new privileges; None keeps ours."""
+    if uid is None:
         return ()
-    user = str(sandbox.uid)
+    user = str(uid)
     return (
         "setpriv",
         "--reuid",

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
@@ -14,7 +15,7 @@ from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
 from homeport.scm.logstream import LogStreamEndpoint
 from homeport.scm.options import ScmOptions
-from homeport.scm.rest_routes import file_routes, site_routes
+from homeport.scm.rest_routes import file_routes, process_routes, site_routes
 from homeport.scm.settings.endpoint import SettingsEndpoint
 from homeport.scm.settings.stack import SettingsProviders
 from homeport.scm.site_pages import SitePages
@@ -40,6 +41,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     lock = DeploymentLock(options.home, instance=options.instance)
     store = DeploymentStore(options.home, lock=lock)
     hooks = WebHooks(options.home)
+    channel = AgentChannel(options.control)
     deployer = Deployer(options, providers=providers, store=store, hooks=hooks)
     retry = retry_seconds(options.environment.get("SCM_ArmRetryAfterSeconds"))
     zipdeploy = ZipDeployEndpoint(
@@ -52,6 +54,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_deployment_routes(DeploymentsEndpoint(store, lock=lock, site=options.site, retry_seconds=retry)),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
+        *process_routes(options, channel),
         *_page_routes(SitePages(options)),
         route(
             "/api/logstream{path*}",

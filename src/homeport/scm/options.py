@@ -15,7 +15,7 @@ class ScmOptions:
 
     `home` plays /home; `temporary` is the sandbox's own scratch folder (`TMP`), `local` the folder that plays
     `D:\local`, `system_drive` its root; `environment` is everything the process was given, the app settings among it; after `idle_seconds`
-    without a request the process ends itself.
+    without a request the process ends itself. `control` is the site's socket to the agent, None where there is no agent.
     """
 
     home: Path
@@ -26,6 +26,7 @@ class ScmOptions:
     instance: str
     system_drive: Path = Path("/")
     idle_seconds: float = DEFAULT_IDLE_SECONDS
+    control: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -54,5 +55,6 @@ def options_from_environment(environment: Mapping[str, str]) -> ScmOptions:
         hostname=environment.get("WEBSITE_HOSTNAME", "localhost"),
         instance=environment.get("WEBSITE_INSTANCE_ID", ""),
         idle_seconds=float(environment.get("HOMEPORT_SCM_IDLE_SECONDS", DEFAULT_IDLE_SECONDS)),
+        control=Path(control) if (control := environment.get("HOMEPORT_SCM_CONTROL")) else None,
         environment=dict(environment),
     )

@@ -1,5 +1,6 @@
 """The routes of the REST API beside files, commands, settings and deployments (Kudu reference §0.6)."""
 
+from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.validation import ValidationEndpoint
@@ -8,8 +9,9 @@ from homeport.scm.diagnostics.recent import RecentLogsEndpoint
 from homeport.scm.diagnostics.runtime import RuntimeEndpoint
 from homeport.scm.diagnostics.settings import DiagnosticsSettings, DiagnosticsSettingsEndpoint
 from homeport.scm.hooks import HooksEndpoint, WebHooks
-from homeport.scm.http.routes import Route, route
+from homeport.scm.http.routes import Endpoint, Route, route
 from homeport.scm.options import ScmOptions
+from homeport.scm.processes.endpoint import ProcessesEndpoint
 from homeport.scm.repository import RepositoryEndpoint
 from homeport.scm.settings.stack import SettingsProviders
 from homeport.scm.ssh_key import SshKeyEndpoint
@@ -61,4 +63,26 @@ def site_routes(
         route("/api/diagnostics/settings/{key}", levels.delete, verbs="DELETE", alias=True),
         route("/api/diagnostics/runtime", RuntimeEndpoint(options.home).read, alias=True),
         route("/api/logs/recent", RecentLogsEndpoint(options.home).read),
+    )
+
+
+def process_routes(options: ScmOptions, channel: AgentChannel) -> tuple[Route, ...]:
+    """Return the routes of processes under each of their three prefixes (§6)."""
+    processes = ProcessesEndpoint(options, channel)
+    calls: tuple[tuple[str, Endpoint, str], ...] = (
+        ("", processes.list, "GET"),
+        ("/{id}", processes.read, "GET"),
+        ("/{id}", processes.kill, "DELETE"),
+        ("/{id}/stop", processes.kill, "POST"),
+        ("/{id}/dump", processes.dump, "GET"),
+        ("/{id}/threads", processes.threads, "GET"),
+        ("/{id}/threads/{thread}", processes.thread, "GET"),
+        ("/{id}/modules", processes.modules, "GET"),
+        ("/{id}/modules/{address}", processes.module, "GET"),
+        ("/{id}/environments/{filter}", processes.environment, "GET"),
+    )
+    return tuple(
+        route(prefix + below, endpoint, verbs=verbs)
+        for prefix in ("/api/processes", "/api/diagnostics/processes", "/diagnostics/processes")
+        for below, endpoint, verbs in calls
     )

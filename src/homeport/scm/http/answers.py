@@ -25,6 +25,8 @@ _STATUS: Mapping[type[HomeportError], int] = {
     Unsupported: 501,
     Unavailable: 503,
 }
+ERRORS: Mapping[int, type[HomeportError]] = {status: kind for kind, status in _STATUS.items()}
+"""The table read the other way, for what the agent refuses."""
 _JSON = "application/json; charset=utf-8"
 
 
