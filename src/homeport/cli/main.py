@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from homeport.cli.commands import extensions, settings, sites
+from homeport.cli.commands import extensions, settings, sites, xdt
 from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
 from homeport.cli.commands.explain import explain
@@ -30,6 +30,7 @@ def homeport_app() -> typer.Typer:
     app.command()(deploy)
     app.command()(logs)
     app.command()(explain)
+    app.add_typer(xdt.app, name="xdt")
     app.command("run-sample")(run_sample)
     app.command(hidden=True)(docs)
     return app

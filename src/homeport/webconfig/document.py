@@ -69,17 +69,29 @@ def parse_document(data: bytes, *, file: str) -> tuple[Document | None, list[Fin
     try:
         return Document(file=file, root=_parse(data)), []
     except _Broken as broken:
-        return None, [
-            Finding(
-                severity=Severity.ERROR,
-                code=broken.code,
-                message=broken.message,
-                file=file,
-                line=broken.line,
-                column=broken.column,
-                remedy=broken.remedy,
-            )
-        ]
+        return None, [broken.finding(file)]
+
+
+def well_formed_text(data: bytes, *, file: str) -> tuple[str | None, list[Finding]]:
+    """Decode any XML file within the bounds of a web.config, whatever its element; None and an error where it is none.
+
+    The text is the file's own, declaration included, without a byte order mark.
+    """
+    try:
+        text, root = _well_formed(data)
+        _check_depth(root)
+    except _Broken as broken:
+        return None, [broken.finding(file)]
+    encoding, data = _encoding(data)
+    declaration = _DECLARATION.match(data.decode(encoding))
+    return (declaration[0] + text[len(declaration[0]) :] if declaration else text), []
+
+
+def encode_like(text: str, original: bytes) -> bytes:
+    """Encode a text as a file is that `well_formed_text` has read: its encoding, and its byte order mark."""
+    encoding, rest = _encoding(original)
+    mark = original[: len(original) - len(rest)]
+    return mark + text.encode(encoding, "xmlcharrefreplace")
 
 
 class _Broken(Exception):
@@ -93,8 +105,31 @@ class _Broken(Exception):
         self.column = column
         self.remedy = remedy
 
+    def finding(self, file: str) -> Finding:
+        return Finding(
+            severity=Severity.ERROR,
+            code=self.code,
+            message=self.message,
+            file=file,
+            line=self.line,
+            column=self.column,
+            remedy=self.remedy,
+        )
+
 
 def _parse(data: bytes) -> Element:
+    _, root = _well_formed(data)
+    element = _element(root, depth=1)
+    if element.name != "configuration":
+        raise _Broken(
+            "not-a-configuration",
+            f"The document's element is <{element.name}>; a web.config holds <configuration>.",
+            line=element.line,
+        )
+    return element
+
+
+def _well_formed(data: bytes) -> "tuple[str, etree._Element]":
     if len(data) > MOST_BYTES:
         raise _Broken(
             "too-large",
@@ -118,14 +153,18 @@ def _parse(data: bytes) -> Element:
         raise _from_syntax_error(error) from error
     if sum(1 for _ in root.iter()) > MOST_ELEMENTS:
         raise _Broken("too-large", f"The file has more than {MOST_ELEMENTS} elements.")
-    element = _element(root, depth=1)
-    if element.name != "configuration":
-        raise _Broken(
-            "not-a-configuration",
-            f"The document's element is <{element.name}>; a web.config holds <configuration>.",
-            line=element.line,
-        )
-    return element
+    return text, root
+
+
+def _check_depth(root: "etree._Element") -> None:
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > MOST_DEPTH:
+            raise _Broken(
+                "too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=_line(level[0])
+            )
+        level = [child for element in level for child in element]
 
 
 def _decode(data: bytes) -> str:

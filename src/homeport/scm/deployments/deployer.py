@@ -35,6 +35,7 @@ from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_p
 from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
 from homeport.scm.deployments.scripts import post_deployment_actions, run_script
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
+from homeport.scm.deployments.transforming import build_configuration, transform_web_config
 from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
@@ -263,6 +264,7 @@ class Deployer:
                 "WEBSITE_RUN_FROM_PACKAGE=1 is not honoured: the package is unpacked into wwwroot.",
                 Kind.WARNING,
             )
+        self._transform(work)
         self._sync(work)
         home, site = self._options.home, self._options.site
         pythons = installed_pythons(home)
@@ -274,6 +276,20 @@ class Deployer:
             build_python(self._build_run(work), work.target, choose=chosen)
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
+
+    def _transform(self, work: _Work) -> None:
+        """Apply web.release.config and the like, where the setting that MSBuild would get names a configuration."""
+        configuration = build_configuration(work.settings.get("SCM_BUILD_ARGS"))
+        if not configuration:
+            return
+        name, findings = transform_web_config(work.source, configuration)
+        work.log.child(
+            f"Applied {name} to web.config."
+            if name
+            else f"There is no web.{configuration.lower()}.config to apply."
+        )
+        for finding in findings:
+            work.log.child(str(finding), _KINDS[finding.severity])
 
     def _sync(self, work: _Work) -> None:
         log, target = work.log, work.target
