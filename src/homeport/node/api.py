@@ -39,7 +39,9 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
         )
 
     async def post_restart(request: Request) -> Response:
-        agent.site(request.path_params["site"]).recycle("the site was restarted")
+        site = agent.site(request.path_params["site"])
+        site.replan("the site was restarted")
+        site.recycle("the site was restarted")
         return Response(status_code=202)
 
     async def get_gallery(_: Request) -> Response:

@@ -40,6 +40,7 @@ from homeport.node.site_processes import SandboxRoot
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
 from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
+from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.bounds import MOST_FILES
 
 _log = structlog.get_logger(__name__)
@@ -142,7 +143,8 @@ class HostedSite:
             pool.recycle(reason)
 
     def recycle_workers(self, reason: str) -> None:
-        """Replace the processes that serve visitors, without losing a request."""
+        """Replace the processes that serve visitors, without losing a request; applicationHost.xdt is read again."""
+        self.replan(reason)
         for pool in self._pools.values():
             pool.recycle(reason)
 
@@ -275,7 +277,14 @@ class HostedSite:
                         limit = min(_WEB_CONFIG_BYTES, left)
                         files[folder] = self._content.read(f"{folder}/{name}", limit=limit)
                         left -= len(files[folder])
-        return ConfigurationTree(files=files)
+        transforms = gather_transforms(self._tree.names, self._host_transform, self.desired.app_settings)
+        return ConfigurationTree(files=files, host_transforms=transforms)
+
+    def _host_transform(self, path: str) -> bytes | None:
+        try:
+            return self._tree.read(path, limit=_WEB_CONFIG_BYTES)
+        except (HomeportError, OSError):
+            return None
 
     def _facts(self) -> SiteFacts:
         return SiteFacts(

@@ -9,6 +9,7 @@ from homeport.webconfig.plan import (
     ConfigurationTree,
     FastCgiPool,
     HostingPlan,
+    HostTransform,
     PoolKind,
     SiteFacts,
 )
@@ -16,6 +17,7 @@ from homeport.webconfig.plan import (
 __all__ = [
     "ConfigurationTree",
     "FastCgiPool",
+    "HostTransform",
     "HostingPlan",
     "PoolKind",
     "SiteFacts",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from homeport.model.finding import Finding, Severity
+from homeport.webconfig.application_host import read_application_host
 from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.document import Document, parse_document
 from homeport.webconfig.folder_settings import FolderSettings, too_large
@@ -60,8 +61,9 @@ class _Compiler:
         self._findings: dict[Finding, None] = {}
         self._documents = {folder: self._parse(folder, data) for folder, data in tree.files.items()}
         chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
-        self._chain = chain
-        self._note(findings)
+        self._host = read_application_host(tree.host_transforms, facts)
+        self._chain = chain.below(self._host.layer)
+        self._note([*findings, *self._host.findings])
         self._pools: dict[str, FastCgiPool] = {}
         self._actions: dict[tuple[Handler, tuple[str, ...]], Action] = {}
         self._settings = SettingsReader()
@@ -87,7 +89,12 @@ class _Compiler:
             if too_large({place.settings for place in places}):
                 return self._too_much("too many folders with too many settings of their own")
         used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}
-        return self._plan(rules, tuple(pool for pool in self._pools.values() if pool.id in used), places)
+        pools = tuple(self._started(pool) for pool in self._pools.values() if pool.id in used)
+        return self._plan(rules, pools, places)
+
+    def _started(self, pool: FastCgiPool) -> FastCgiPool:
+        """Add what applicationHost.xdt puts into the environment of every process."""
+        return replace(pool, environment_variables=(*self._host.environment, *pool.environment_variables))
 
     def _plan(
         self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...] = (), places: tuple[Place, ...] = ()
@@ -132,7 +139,7 @@ class _Compiler:
                 except Fault as problem:
                     self._note([problem.finding(layer.file)])
                     fault = problem.code
-        return tuple(applications), fault
+        return (*applications, *self._host.applications), fault
 
     def _distinct_folders(self) -> "dict[str, _Folder]":
         """Give what holds in each folder, parents first, without those in which everything is as in their parent.

@@ -54,6 +54,10 @@ class Chain:
             sorted({"/", *(layer.folder for layer in self.layers)}, key=lambda path: (path.count("/"), path))
         )
 
+    def below(self, layer: Layer | None) -> "Chain":
+        """Give this chain with a layer around all others."""
+        return self if layer is None else Chain(layers=(layer, *self.layers))
+
     def layers_of(self, folder: str) -> tuple[Layer, ...]:
         """Return the layers that hold for a folder, outermost first."""
         return tuple(layer for layer in self.layers if folder.startswith(layer.folder))

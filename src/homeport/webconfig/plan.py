@@ -153,10 +153,23 @@ class HostingPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostTransform:
+    """An applicationHost.xdt: its path below /home, and the Windows path of its extension's folder (empty: none)."""
+
+    file: str
+    data: bytes
+    extension_path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationTree:
-    """The web.config files of a site, by the folder that holds them: `""` for the root, `static`, `static/img`."""
+    """The web.config files of a site, by the folder that holds them: `""` for the root, `static`, `static/img`.
+
+    `host_transforms` are its applicationHost.xdt files in the order in which they apply.
+    """
 
     files: Mapping[str, bytes]
+    host_transforms: tuple[HostTransform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
