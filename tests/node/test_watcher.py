@@ -6,6 +6,7 @@ from pathlib import Path
 
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
+from homeport.scm.deployments.switching import exchange
 
 
 def observe(folder: Path, act: Callable[[], None], until: str) -> set[str]:
@@ -55,6 +56,40 @@ def test_a_file_in_a_folder_made_later_is_told(tmp_path: Path) -> None:
         _write(tmp_path / "static/deep/web.config")
 
     assert "static/deep/web.config" in observe(tmp_path, act, "static/deep/web.config")
+
+
+def test_the_watched_folder_may_be_replaced_by_another(tmp_path: Path) -> None:
+    for name in ("live", "next"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        _write(tmp_path / name / "sub/app.py")
+    _write(tmp_path / "next/web.config")
+
+    def act() -> None:
+        exchange(tmp_path / "next", tmp_path / "live")
+        exchange(tmp_path / "next", tmp_path / "live")
+        exchange(tmp_path / "next", tmp_path / "live")
+
+    assert observe(tmp_path / "live", act, "web.config") == {"sub", "sub/app.py", "web.config"}
+
+
+def test_the_new_folder_is_watched_as_the_old_one_was(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "next").mkdir()
+
+    async def main() -> None:
+        told: asyncio.Queue[frozenset[str]] = asyncio.Queue()
+        watcher = ContentWatcher()
+        watcher.watch("hello", TenantTree(tmp_path / "live"), told.put_nowait)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watcher.run())
+            _write(tmp_path / "next/marker")
+            exchange(tmp_path / "next", tmp_path / "live")
+            assert "marker" in await told.get()
+            _write(tmp_path / "live/later.py")
+            assert "later.py" in await told.get()
+            running.cancel()
+
+    asyncio.run(main())
 
 
 def test_a_removed_file_is_told(tmp_path: Path) -> None:

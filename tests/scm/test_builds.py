@@ -258,3 +258,99 @@ def test_app_settings_count_for_what_the_web_config_comes_to(
 
     assert "have WSGI_HANDLER" in without.log_text(without.latest()["id"])
     assert "have WSGI_HANDLER" not in scm.log_text(scm.latest()["id"])
+
+
+def plain(version: str) -> dict[str, "str | bytes"]:
+    """Requirements that name packages only, and wheels beside them for an installer without a network."""
+    return {"requirements.txt": f"tiny=={version}\n"}
+
+
+@pytest.fixture
+def offline(start_scm: Callable[..., ScmProcess], install: Callable[..., Path], tmp_path: Path) -> ScmProcess:
+    """A site with a Python, whose pip finds `tiny` 1.0 and `django` 1.0 in a folder and nothing elsewhere."""
+    (tmp_path / "tiny-1.0-py3-none-any.whl").write_bytes(TINY)
+    (tmp_path / "django-1.0-py3-none-any.whl").write_bytes(DJANGO)
+    scm = start_scm(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    install(scm)
+    return scm
+
+
+def test_nothing_is_installed_when_nothing_changed(offline: ScmProcess) -> None:
+    offline.deploy(files(**plain("1.0")))
+    first = offline.log_text(offline.latest()["id"])
+    offline.deploy(files(**plain("1.0"), **{"app.py": "changed"}))
+    second = offline.log_text(offline.latest()["id"])
+    shutil.rmtree(next((offline.home / "python3117x64").glob("lib/*/site-packages/tiny-1.0.dist-info")))
+    offline.deploy(files(**plain("1.0")))
+    third = offline.log_text(offline.latest()["id"])
+
+    assert "Installing requirements.txt" in first
+    assert "the packages are unchanged: nothing is installed" in second
+    assert "Installing requirements.txt" in third
+
+
+def test_a_build_that_fails_changes_no_package(offline: ScmProcess) -> None:
+    offline.deploy(files(**plain("1.0")))
+    before = sorted(str(path) for path in (offline.home / "python3117x64").rglob("*"))
+
+    offline.deploy(files(**{"requirements.txt": "django\nnone-such==5\n"}))
+
+    assert offline.latest()["status"] == 3
+    assert sorted(str(path) for path in (offline.home / "python3117x64").rglob("*")) == before
+
+
+def test_rolling_back_brings_the_packages_back_too(offline: ScmProcess) -> None:
+    runtime = offline.home / "python3117x64"
+    offline.deploy(files(**plain("1.0")))
+    older = offline.latest()["id"]
+    offline.deploy(files(**{"requirements.txt": "django\n"}))
+    line = [runtime / "bin/python", "-m", "pip", "uninstall", "-y", "-q", "tiny"]
+    subprocess.run(line, check=True)
+    assert (imported(runtime, "tiny"), imported(runtime, "django")) == (False, True)
+
+    offline.client.put(f"/api/deployments/{older}")
+
+    log = offline.log_text(older)
+    assert offline.latest()["id"] == older
+    assert "The packages are those that this deployment was made with." in log
+    assert (imported(runtime, "tiny"), imported(runtime, "django")) == (True, False)
+
+
+def test_programs_that_a_build_installs_start_the_python_of_the_site(offline: ScmProcess) -> None:
+    script = {"tiny.py": "def main():\n    import sys\n    print(sys.prefix)\n"}
+    package = wheel(
+        "tiny", {**script, "tiny-1.0.dist-info/entry_points.txt": "[console_scripts]\ntiny = tiny:main\n"}
+    )
+
+    offline.deploy(files(**{"wheels/tiny-1.0-py3-none-any.whl": package}))
+
+    runtime = offline.home / "python3117x64"
+    done = subprocess.run([runtime / "bin/tiny"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(runtime)
+    assert list((offline.home / "data/.homeport/switch").glob("next")) == []
+
+
+def test_commands_run_before_and_after_the_build(
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
+) -> None:
+    scm = start_scm(
+        PRE_BUILD_COMMAND="echo before> before.txt", POST_BUILD_COMMAND="copy before.txt after.txt"
+    )
+    install(scm)
+
+    scm.deploy(files())
+
+    assert scm.latest()["status"] == 4, scm.log_text(scm.latest()["id"])
+    assert (scm.web_root / "after.txt").read_text().strip() == "before"
+
+
+def test_a_pyproject_file_says_what_is_required(offline: ScmProcess) -> None:
+    content = files(
+        **{"pyproject.toml": '[project]\nname = "site"\nversion = "1"\ndependencies = ["tiny"]\n'}
+    )
+    del content["requirements.txt"]
+
+    offline.deploy(content)
+
+    assert offline.latest()["status"] == 4, offline.log_text(offline.latest()["id"])
+    assert imported(offline.home / "python3117x64", "tiny")

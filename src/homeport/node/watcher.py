@@ -34,6 +34,7 @@ _LONGEST_PATH = 1000
 """Each folder is opened from the root down, so depth costs twice."""
 _QUIET_SECONDS = 0.05
 _LONGEST_SECONDS = 0.3
+_MISSING_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -62,6 +63,8 @@ class ContentWatcher:
         async for event in self._inotify:
             if event.mask & Mask.Q_OVERFLOW:
                 self._overflowed()
+            elif event.watch is not None and event.mask & Mask.MOVE_SELF:
+                self._root_replaced(event.watch)
             elif event.watch is not None and event.name is not None:
                 self._deliver(event.watch, str(event.name), event.mask)
 
@@ -96,7 +99,8 @@ class ContentWatcher:
                 _log.warning("watcher.too-many-folders", site=key, limit=_MOST_FOLDERS)
                 return
             with contextlib.suppress(HomeportError, OSError), site.tree.folder(current) as descriptor:
-                watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
+                mask = _MASK if current else _MASK | Mask.MOVE_SELF
+                watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", mask)
                 site.watches[current] = watch
                 self._folders[id(watch)] = (key, current)
                 with os.scandir(descriptor) as entries:
@@ -134,6 +138,27 @@ class ContentWatcher:
             for folder in [known for known in site.watches if known == path or known.startswith(path + "/")]:
                 self._forget(site.watches.pop(folder))
             self._changed(site, path)
+
+    def _root_replaced(self, watch: Watch) -> None:
+        """Follow the path, not the folder: a deployment put another one in the root's place."""
+        key, folder = self._folders.get(id(watch), ("", ""))
+        site = self._sites.get(key)
+        if site is not None and not folder:
+            self._watch_anew(key, site)
+
+    def _watch_anew(self, key: str, site: _SiteWatch) -> None:
+        if self._sites.get(key) is not site:
+            return
+        for watch in site.watches.values():
+            self._forget(watch)
+        site.watches.clear()
+        self._add(key, site, "")
+        if not site.watches:  # it was moved away, and nothing has taken its place yet
+            asyncio.get_running_loop().call_later(_MISSING_SECONDS, self._watch_anew, key, site)
+            return
+        for folder in site.watches:
+            for name in site.tree.names(folder) or []:
+                self._changed(site, f"{folder}/{name}".lstrip("/"))
 
     def _changed(self, site: _SiteWatch, path: str) -> None:
         loop = asyncio.get_running_loop()

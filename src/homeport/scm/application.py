@@ -7,7 +7,10 @@ from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
+from homeport.scm.deployments.kept import KeptDeployments
 from homeport.scm.deployments.lock import DeploymentLock
+from homeport.scm.deployments.redeploy import Redeployer
+from homeport.scm.deployments.runs import DeploymentRuns
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
 from homeport.scm.hooks import WebHooks
@@ -30,7 +33,7 @@ class Application:
     asgi: Boundary
     activity: Activity
     deployer: Deployer
-    zipdeploy: ZipDeployEndpoint
+    runs: DeploymentRuns
     store: DeploymentStore
 
 
@@ -44,14 +47,20 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     channel = AgentChannel(options.control)
     deployer = Deployer(options, providers=providers, store=store, hooks=hooks)
     retry = retry_seconds(options.environment.get("SCM_ArmRetryAfterSeconds"))
+    runs = DeploymentRuns(activity)
     zipdeploy = ZipDeployEndpoint(
-        deployer, lock=lock, options=options, providers=providers, activity=activity, retry_seconds=retry
+        deployer, lock=lock, options=options, providers=providers, runs=runs, retry_seconds=retry
+    )
+    redeployer = Redeployer(deployer, kept=KeptDeployments(options.home, store), runs=runs, options=options)
+    deployments = DeploymentsEndpoint(
+        store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
     )
     routes = (
         *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
         *_file_routes(options, providers),
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
-        *_deployment_routes(DeploymentsEndpoint(store, lock=lock, site=options.site, retry_seconds=retry)),
+        route("/api/publish", zipdeploy.publish, verbs="POST PUT", alias=True),
+        *_deployment_routes(deployments),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *process_routes(options, channel),
@@ -67,7 +76,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         asgi=Boundary(routes, activity=activity),
         activity=activity,
         deployer=deployer,
-        zipdeploy=zipdeploy,
+        runs=runs,
         store=store,
     )
 
@@ -93,6 +102,7 @@ def _deployment_routes(deployments: DeploymentsEndpoint) -> tuple[Route, ...]:
     return (
         route("/api/deployments", deployments.list, alias=True),
         route("/api/deployments/{id}", deployments.read, alias=True),
+        route("/api/deployments/{id}", deployments.put, verbs="PUT", alias=True),
         route("/api/deployments/{id}", deployments.remove, verbs="DELETE", alias=True),
         route("/api/deployments/{id}/log", deployments.log, alias=True),
         route("/api/deployments/{id}/log/{log_id}", deployments.log_details, alias=True),

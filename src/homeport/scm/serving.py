@@ -50,7 +50,7 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         application.deployer.stop()
-        await application.zipdeploy.settled()
+        await application.runs.settled()
 
 
 class _Server(uvicorn.Server):

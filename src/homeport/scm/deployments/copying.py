@@ -15,7 +15,9 @@ from homeport.scm.deployments.kudusync import Item, Kind, SyncPlan, is_ignored, 
 _SHOWN_LINES = 50
 
 
-def prepare_sync(source: Path, target: Path, *, previous: Collection[str], mirror: bool) -> SyncPlan:
+def prepare_sync(
+    source: Path, target: Path, *, previous: Collection[str], mirror: bool, everything: bool = False
+) -> SyncPlan:
     """Look at both trees and plan; raises `Conflict` before anything is changed."""
     files = _walk(source)
     known = _walk(target) if mirror else _look(target, {*files, *previous})
@@ -27,6 +29,7 @@ def prepare_sync(source: Path, target: Path, *, previous: Collection[str], mirro
         known,
         previous=previous,
         mirror=mirror,
+        everything=everything,
         differs=lambda path: _digest(source / path) != _digest(target / path),
     )
 
@@ -124,7 +127,7 @@ def _item(path: Path, status: os.stat_result) -> Item:
         return Item(kind=Kind.FOLDER)
     if stat.S_ISLNK(status.st_mode) and path.is_dir():
         return Item(kind=Kind.FOLDER_LINK)
-    return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns)
+    return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns, size=status.st_size)
 
 
 def _digest(path: Path) -> bytes:

@@ -1,4 +1,7 @@
-"""A zip deployment from the stored package to the served content (Kudu reference §3.2, §12).
+"""A deployment from the stored package to the served content (Kudu reference §3.2, §12).
+
+Whatever goes into the web root is built in a copy of it that shares its files, and takes its place in one step at the
+very end; until then nothing that visitors see has changed (see `switching`).
 
 `Deployer.run` is one straight procedure in a thread of its own; the deployment lock is held from before the upload
 to the end, so a record that is incomplete while nobody holds the lock belongs to a process that died.
@@ -11,6 +14,7 @@ import shutil
 import sys
 import threading
 import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,19 +33,20 @@ from homeport.scm.deployments.archive import (
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package
-from homeport.scm.deployments.hosting import choose_python, compile_site, installed_pythons
+from homeport.scm.deployments.hosting import SitePython, choose_python, compile_site, installed_pythons
+from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
 from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
 from homeport.scm.deployments.scripts import post_deployment_actions, run_script
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
+from homeport.scm.deployments.trees import unshare
 from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
 from homeport.windows.paths import windows_text
 
-_ZIP_DEFAULTS = {"SCM_DO_BUILD_DURING_DEPLOYMENT": "False"}
 _HTTP_SECONDS = 100
 _MOST_DOT_DEPLOYMENT = 64 * 1024
 _KINDS = {Severity.INFO: Kind.MESSAGE, Severity.WARNING: Kind.WARNING, Severity.ERROR: Kind.ERROR}
@@ -57,7 +62,13 @@ class PackageFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRequest:
-    """What the caller asked for. `package` is the stored zip's path; `address` is where it is to be fetched from."""
+    """What the caller asked for.
+
+    `package` is the stored package's path; `address` is where it is to be fetched from. `target` is the folder it goes
+    into (None: the web root). With `artifact` the package is no zip but one file, of that name. `carries` leaves the
+    list of deployed files as it was, `restart` recycles the site's processes, `builds` is what applies where no
+    setting says whether to build, `again` is the id of the record that is carried out once more.
+    """
 
     package: Path
     address: str | None = None
@@ -68,18 +79,25 @@ class PushRequest:
     tracking_id: str | None = None
     clean: bool = False
     target: Path | None = None
+    artifact: str | None = None
+    carries: bool = False
+    restart: bool = True
+    builds: bool = False
+    again: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """One deployment under way."""
+    """One deployment under way: `target` is written to, and is or becomes `place`."""
 
     request: PushRequest
     record: DeploymentRecord
     log: DeploymentLog
     source: Path
+    place: Path
     target: Path
     settings: Settings
+    manifest: Collection[str] | None = None
 
 
 class Deployer:
@@ -92,6 +110,8 @@ class Deployer:
         self._hooks = hooks
         self._providers = providers
         self._store = store
+        self._switch = store.switch
+        self._kept = KeptDeployments(options.home, store)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -109,7 +129,8 @@ class Deployer:
         shutil.rmtree(package.parent, ignore_errors=True)
 
     def clear_staging(self) -> None:
-        """Remove what deployments that died left behind; only for who holds the lock."""
+        """Finish or remove what deployments that died left behind; only for who holds the lock."""
+        self._store.recover()
         shutil.rmtree(self._options.staging, ignore_errors=True)
 
     def begin(self, request: PushRequest) -> DeploymentRecord:
@@ -140,6 +161,20 @@ class Deployer:
         finally:
             self.discard(request.package)
 
+    def run_again(self, request: PushRequest, record: DeploymentRecord) -> None:
+        """Carry a kept deployment out once more, in its own record; whatever fails shows there."""
+        log = self._store.log(record.id)
+        log.clear()
+        again = record.again(text=f"Building and Deploying '{record.id}'.", at=datetime.now(UTC))
+        self._store.write(again)
+        try:
+            source = self._unpack(request, again)
+            self._deploy(self._register(request, again, source))
+        except (UnsafePackage, PackageFailed):
+            return  # the record says so
+        finally:
+            self.discard(request.package)
+
     def _checkpoint(self) -> None:
         if self._stop.is_set():
             raise Stopped("The SCM site was stopped while the deployment ran. Please deploy again.")
@@ -153,7 +188,7 @@ class Deployer:
                 fetch_package(
                     request.address, request.package, timeout_seconds=seconds, checkpoint=self._checkpoint
                 )
-            return self._extract(request.package, log, settings)
+            return self._extract(request, log, settings)
         except (UnsafePackage, BrokenPackage, Unreachable, Stopped, OSError) as error:
             self.discard(request.package)  # first of all: the disk may be full
             text = error.message if isinstance(error, UnsafePackage) else _reason(error)
@@ -163,40 +198,58 @@ class Deployer:
                 raise
             raise PackageFailed(text) from error
 
-    def _extract(self, package: Path, log: DeploymentLog, settings: Settings) -> Path:
+    def _extract(self, request: PushRequest, log: DeploymentLog, settings: Settings) -> Path:
+        package = request.package
         size = package.stat().st_size
+        target = package.with_name("extracted")
+        if request.artifact is not None:
+            target.mkdir()
+            shutil.copyfile(package, target / request.artifact)  # the kept one must not change with it
+            return target
         log.entry(
             "Cleaning up temp folders from previous zip deployments and extracting pushed zip file "
             f"({size / 1024**2:.2f} MB)."
         )
-        target = package.with_name("extracted")
         bounds = bounds_from(settings)
         keep = not settings.flag("SCM_ZIPDEPLOY_DONOT_PRESERVE_FILETIME", default=False)
         with open_package(package, bounds) as opened:
             members = check_members(opened, size=size, bounds=bounds)
             extract(opened, members, target, keep_times=keep, checkpoint=self._checkpoint)
-        package.unlink()
         return target
 
     def _register(self, request: PushRequest, temporary: DeploymentRecord, source: Path) -> _Work:
         """Make the real record out of the temporary one; at every moment one of them says that work goes on."""
-        identity = request.tracking_id or uuid.uuid4().hex
-        text = f"Building and Deploying '{identity}'."
-        record = replace(temporary, id=identity, is_temp=False, start=datetime.now(UTC), status_text=text)
+        record = temporary if request.again else self._named(request, temporary)
         self._store.write(record)
-        log = self._store.log(identity)
+        log = self._store.log(record.id)
         log.entry("Updating submodules.")
-        self._store.remove(temporary.id)
-        settings = self._providers.current(deployment=_dot_deployment(source), defaults=_ZIP_DEFAULTS)
-        project = settings.get("PROJECT")
+        if record.id != temporary.id:
+            self._store.remove(temporary.id)
+        defaults = {"SCM_DO_BUILD_DURING_DEPLOYMENT": str(request.builds)}
+        settings = self._providers.current(deployment=_dot_deployment(source), defaults=defaults)
+        project = settings.get("PROJECT") if request.artifact is None else None
         below = source / project.replace("\\", "/").strip("/") if project else source
+        place = request.target or self._target(settings)
         return _Work(
             request=request,
             record=record,
             log=log,
             source=below,
-            target=request.target or self._target(settings),
+            place=place,
+            target=place,
             settings=settings,
+        )
+
+    def _named(self, request: PushRequest, temporary: DeploymentRecord) -> DeploymentRecord:
+        identity = request.tracking_id or uuid.uuid4().hex
+        text = f"Building and Deploying '{identity}'."
+        return replace(
+            temporary,
+            id=identity,
+            is_temp=False,
+            is_readonly=False,
+            start=datetime.now(UTC),
+            status_text=text,
         )
 
     def _target(self, settings: Settings) -> Path:
@@ -207,25 +260,33 @@ class Deployer:
         log, record = work.log, work.record
         log.entry(f"Preparing deployment for commit id '{record.id[:10]}'.")
         try:
+            self._keep(work)
             record = self._moved(record, Status.BUILDING, record.status_text)
             log.entry("Generating deployment script.")
             log.child("Homeport deploys without a script: it copies and builds by itself.")
             record = self._moved(record, Status.DEPLOYING, f"Deploying '{record.id}'.")
             log.entry("Running deployment command...")
-            self._command(work)
+            work = self._command(self._staged(work))
             self._after(work)
+            self._checkpoint()
             self._recycle(work)
+            self._commit(work)
         # A process watcher: whatever stops a deployment ends as its record's failure, never as a record in limbo.
         except Exception as error:  # noqa: BLE001
+            self._switch.abandon()
             text = error.message if isinstance(error, HomeportError) else _reason(error)
             self.discard(work.request.package)
+            if isinstance(error, OSError):
+                self._kept.forget_package(record.id)
             log.error(text)
             log.entry("Deployment Failed.", Kind.ERROR)
             self._tell(self._moved(record, Status.FAILED, text))
             return
         log.entry("Deployment successful.")
         self._store.activate(record.id)
-        self._tell(self._moved(record, Status.SUCCESS, ""))
+        record = self._moved(record, Status.SUCCESS, "")
+        self._switch.finish()
+        self._tell(record)
 
     def _tell(self, record: DeploymentRecord) -> None:
         """Tell the web hooks how a deployment ended; that they cannot be told does not change how it did."""
@@ -241,18 +302,48 @@ class Deployer:
         self._store.write(moved)
         return moved
 
-    def _command(self, work: _Work) -> None:
-        """Bring the content into its place, then build it where that is asked for."""
+    def _keep(self, work: _Work) -> None:
+        request = work.request
+        target = request.target
+        kept = KeptRequest(
+            target=None if target is None else target.relative_to(self._options.home).as_posix(),
+            artifact=request.artifact,
+            clean=request.clean,
+            carries=request.carries,
+            restart=request.restart,
+            builds=request.builds,
+        )
+        self._kept.keep(work.record.id, request.package, kept)
+
+    def _staged(self, work: _Work) -> _Work:
+        """Let content of the web root be written aside; a single file takes its place in one step anyway."""
+        root = self._options.web_root
+        one_step = work.request.artifact is not None and not work.request.clean
+        if one_step or not work.place.is_relative_to(root):
+            return work
+        staged = self._switch.stage(root, checkpoint=self._checkpoint)
+        return replace(work, target=staged / work.place.relative_to(root))
+
+    def _commit(self, work: _Work) -> None:
+        """The one step: from here on visitors get the new version."""
+        if work.manifest is not None:
+            write_manifest(self._store.folder(work.record.id) / "manifest", sorted(work.manifest))
+        self._switch.commit(work.record.id)
+
+    def _command(self, work: _Work) -> _Work:
+        """Bring the content into its place, then build it where that is asked for; return it with its manifest."""
         if not work.source.is_dir() or not work.source.resolve().is_relative_to(
             self._options.staging.resolve()
         ):
             raise BuildFailed(
                 f"PROJECT names '{work.settings.get('PROJECT')}', which is no folder of the package."
             )
+        if work.request.artifact is not None:
+            return self._sync(work)
         if command := work.settings.get("COMMAND"):
             work.log.child(f"Command: {command}")
             self._script(work, command)
-            return
+            return work
         if arguments := work.settings.get("SCM_SCRIPT_GENERATOR_ARGS"):
             raise BuildFailed(
                 f"SCM_SCRIPT_GENERATOR_ARGS is '{arguments}', and generated scripts are not supported: remove it."
@@ -265,17 +356,21 @@ class Deployer:
                 Kind.WARNING,
             )
         self._transform(work)
-        self._sync(work)
-        home, site = self._options.home, self._options.site
+        work = self._sync(work)
+        home, site, root = self._options.home, self._options.site, self._options.web_root
         pythons = installed_pythons(home)
-        plan = compile_site(home, pythons, site=site, app_settings=self._providers.app)
+        plan = compile_site(
+            home, pythons, root=self._switch.staged(root) or root, site=site, app_settings=self._providers.app
+        )
         for finding in plan.findings:
             work.log.child(str(finding), _KINDS[finding.severity])
-        if build and is_python_site(work.target):
-            chosen = partial(choose_python, plan, pythons, site=site)
-            build_python(self._build_run(work), work.target, choose=chosen)
+        if build and self._restored(work):
+            work.log.child("The packages are those that this deployment was made with.")
+        elif build and is_python_site(work.target):
+            self._build(work, partial(choose_python, plan, pythons, site=site))
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
+        return work
 
     def _transform(self, work: _Work) -> None:
         """Apply web.release.config and the like, where the setting that MSBuild would get names a configuration."""
@@ -291,15 +386,43 @@ class Deployer:
         for finding in findings:
             work.log.child(str(finding), _KINDS[finding.severity])
 
-    def _sync(self, work: _Work) -> None:
-        log, target = work.log, work.target
+    def _build(self, work: _Work, choose: Callable[[], tuple[SitePython, str]]) -> None:
+        """Build in the staged content, with packages in a staged runtime that takes its place along with it."""
+
+        def staged(python: SitePython) -> SitePython:
+            return replace(python, folder=self._switch.stage(python.folder, checkpoint=self._checkpoint))
+
+        python = build_python(self._build_run(work), work.target, choose=choose, stage=staged)
+        if python is None:
+            return
+        folder = self._switch.staged(python.folder) or python.folder
+        self._kept.keep_runtime(work.record.id, folder, name=python.folder.name, checkpoint=self._checkpoint)
+
+    def _restored(self, work: _Work) -> bool:
+        """Stage the packages that an earlier attempt of this deployment ended with; False where none were kept."""
+        if work.request.again is None:
+            return False
+        runtimes = self._kept.runtimes(work.request.again)
+        for kept, live in runtimes:
+            self._switch.replace_stage(live, kept, checkpoint=self._checkpoint)
+        return bool(runtimes)
+
+    def _sync(self, work: _Work) -> _Work:
+        """Copy, and remove what earlier deployments brought and this one has not."""
+        log, target, request = work.log, work.target, work.request
         target.mkdir(parents=True, exist_ok=True)
-        log.child(f"KuduSync to: '{windows_text(str(target), self._options.layout)}'")
+        log.child(f"KuduSync to: '{windows_text(str(work.place), self._options.layout)}'")
+        previous = self._store.previous_manifest()
+        ours = previous if request.artifact is None and not request.carries else ()
         plan = prepare_sync(
-            work.source, target, previous=self._store.previous_manifest(), mirror=work.request.clean
+            work.source,
+            target,
+            previous=ours,
+            mirror=request.clean,
+            everything=request.again is not None or request.artifact is not None,
         )
-        write_manifest(self._store.folder(work.record.id) / "manifest", plan.manifest)
         run_sync(plan, work.source, target, say=log.child, checkpoint=self._checkpoint)
+        return replace(work, manifest=previous if request.carries else plan.manifest)
 
     def _after(self, work: _Work) -> None:
         """Run the post-deployment actions (§12.6); the first that fails ends the deployment."""
@@ -343,7 +466,7 @@ class Deployer:
             "DEPLOYMENT_SOURCE": str(work.source),
             "DEPLOYMENT_TARGET": str(work.target),
             "DEPLOYMENT_TEMP": str(self._options.temporary),
-            "WEBROOT_PATH": str(self._options.web_root),
+            "WEBROOT_PATH": str(self._switch.staged(self._options.web_root) or self._options.web_root),
             "NEXT_MANIFEST_PATH": str(self._store.folder(work.record.id) / "manifest"),
             "IN_PLACE_DEPLOYMENT": "0",
             "IGNORE_MANIFEST": "1" if work.request.clean else "0",
@@ -354,10 +477,14 @@ class Deployer:
 
     def _recycle(self, work: _Work) -> None:
         work.log.entry("Triggering recycle (preview mode disabled).")
-        if not work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True):
+        wanted = work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True)
+        if not wanted or not work.request.restart:
             return
+        root = self._options.web_root
+        path = (self._switch.staged(root) or root) / "web.config"
         try:
-            os.utime(self._options.web_root / "web.config")
+            unshare(path)
+            os.utime(path)
         except FileNotFoundError:
             work.log.child("There is no web.config to touch.")
 

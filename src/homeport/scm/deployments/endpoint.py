@@ -2,19 +2,21 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from homeport.scm.deployments.lock import DeploymentLock, LockHeld
-from homeport.scm.deployments.log import LogEntry, entry_json
-from homeport.scm.deployments.record import DeploymentRecord, record_json
-from homeport.scm.deployments.store import DeploymentStore
+from homeport.scm.deployments.lock import DEPLOYING, DeploymentLock, LockHeld
+from homeport.scm.deployments.log import Kind, LogEntry, entry_json
+from homeport.scm.deployments.record import DeploymentRecord, Status, foreign_record, record_json
+from homeport.scm.deployments.redeploy import Redeployer
+from homeport.scm.deployments.store import DeploymentStore, is_id
 from homeport.scm.http.address import origin, page_address, query_suffix, raw_path
 from homeport.scm.http.answers import json_answer, message, nothing, plain
 from homeport.scm.http.arm import arm_error, envelope, is_arm, is_arm_agent, listing
+from homeport.scm.http.bodies import json_object
 
 _LATEST = "latest"
 _LEAST_RETRY_SECONDS = 10
@@ -25,9 +27,16 @@ class DeploymentsEndpoint:
     """Answers for the records and logs of a site's deployments."""
 
     def __init__(
-        self, store: DeploymentStore, *, lock: DeploymentLock, site: str, retry_seconds: int
+        self,
+        store: DeploymentStore,
+        *,
+        redeployer: Redeployer,
+        lock: DeploymentLock,
+        site: str,
+        retry_seconds: int,
     ) -> None:
         self._store = store
+        self._redeployer = redeployer
         self._lock = lock
         self._site = site
         self._retry = str(retry_seconds)
@@ -75,6 +84,49 @@ class DeploymentsEndpoint:
         with held:
             await asyncio.to_thread(self._store.remove, identity)
         return nothing(204)
+
+    async def put(self, request: Request) -> Response:
+        """PUT of one record: carry it out again, or store a record that somebody else made (§4.4)."""
+        identity = request.path_params["id"]
+        body = await json_object(request) if _has_body(request) else {}
+        if (foreign := foreign_record(identity, body)) is not None:
+            return self._store_foreign(request, foreign, body)
+        record = self._store.read(identity)
+        if record is None or not self._redeployer.can(identity):
+            return _unknown(request, identity)
+        try:
+            held = self._lock.acquire(DEPLOYING)
+        except LockHeld as error:
+            return plain(409, error.message)
+        await self._redeployer.run(record, held, clean=body.get("clean") is True)
+        return nothing(200)
+
+    def _store_foreign(
+        self, request: Request, foreign: DeploymentRecord, body: Mapping[str, Any]
+    ) -> Response:
+        active = body.get("active")
+        if active is True and foreign.status is Status.FAILED:
+            return message(400, "A failed deployment cannot be the active one.")
+        if not is_id(foreign.id):
+            return message(400, f"'{foreign.id}' cannot be the id of a deployment.")
+        try:
+            held = self._lock.acquire("Storing a deployment record")
+        except LockHeld as error:
+            return plain(409, error.message)
+        with held:
+            if self._store.read(foreign.id) is not None:
+                return message(409, f"Deployment '{foreign.id}' already exists.")
+            self._store.write(foreign)
+            log = self._store.log(foreign.id)
+            failed = foreign.status is Status.FAILED
+            log.entry(foreign.message or "", Kind.ERROR if failed else Kind.MESSAGE)
+            if details := body.get("details"):
+                log.child(str(details), Kind.ERROR if failed else Kind.MESSAGE)
+            if not failed and active is not False:
+                self._store.carry_manifest(foreign.id)
+                self._store.activate(foreign.id)
+        address = f"{origin(request)}/api/deployments/{foreign.id}"
+        return self._wrapped(request, self._json(foreign, active=self._store.active(), address=address))
 
     async def log(self, request: Request) -> Response:
         """GET of a log: its top-level entries."""
@@ -132,6 +184,11 @@ def retry_seconds(text: str | None) -> int:
     return (
         max(int(text), _LEAST_RETRY_SECONDS) if text and text.isascii() and text.isdigit() else _RETRY_SECONDS
     )
+
+
+def _has_body(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _own_address(request: Request) -> str:

@@ -56,9 +56,9 @@ def installed_pythons(home: Path) -> list[SitePython]:
 
 
 def compile_site(
-    home: Path, pythons: Sequence[SitePython], *, site: str, app_settings: Mapping[str, str]
+    home: Path, pythons: Sequence[SitePython], *, root: Path, site: str, app_settings: Mapping[str, str]
 ) -> "HostingPlan":
-    """Compile the web.config files below the web root, as the agent will."""
+    """Compile the web.config files below `root`, which is or will be the web root, as the agent will."""
     # Late: parsing XML is a third of a cold start, and only deployments need it.
     from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
 
@@ -82,7 +82,7 @@ def compile_site(
         for python in pythons
     )
     facts = SiteFacts(site=site, runtimes=runtimes, app_settings=app_settings, list_folder=list_folder)
-    tree = ConfigurationTree(files=_configuration_files(home / "site/wwwroot"))
+    tree = ConfigurationTree(files=_configuration_files(root))
     return compile_plan(tree, facts)
 
 

@@ -25,10 +25,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One path of a tree: its kind and when it was last written, in nanoseconds since 1970."""
+    """One path of a tree: its kind, its size in bytes, and when it was last written, in nanoseconds since 1970."""
 
     kind: Kind
     modified_ns: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +64,14 @@ def plan_sync(
     previous: Collection[str],
     mirror: bool,
     differs: Callable[[str], bool],
+    everything: bool = False,
 ) -> SyncPlan:
     """Decide what a sync does.
 
     Paths are relative, with `/`. `target` needs to hold the paths of `source` and of `previous` only, and all of
     them with `mirror`, which treats every one as ours. `differs` compares the content of a file that is compared in
-    full (`web.config`), so that an unchanged one is left alone. Raises `Conflict` where a file of the package meets
+    full (`web.config`), so that an unchanged one is left alone; other files count as changed by time or size, or with
+    `everything` in any case. Raises `Conflict` where a file of the package meets
     a folder of the site that stays, or the reverse.
     """
     wanted = {path: item for path, item in source.items() if not is_ignored(path)}
@@ -80,7 +83,8 @@ def plan_sync(
     copies = [
         path
         for path, item in wanted.items()
-        if item.kind is Kind.FILE and _changed(path, item, staying, differs)
+        if item.kind is Kind.FILE
+        and (_changed(path, item, staying, differs) or (everything and not _is_compared(path)))
     ]
     return SyncPlan(
         remove_files=tuple(sorted(path for path in doomed if target[path].kind is not Kind.FOLDER)),
@@ -104,7 +108,11 @@ def _changed(path: str, item: Item, target: Mapping[str, Item], differs: Callabl
     there = target.get(path)
     if there is None:
         return True
-    return differs(path) if _is_compared(path) else there.modified_ns != item.modified_ns
+    return differs(path) if _is_compared(path) else _stamp(there) != _stamp(item)
+
+
+def _stamp(item: Item) -> tuple[int, int]:
+    return item.modified_ns, item.size
 
 
 def _is_compared(path: str) -> bool:

@@ -57,6 +57,10 @@ class DeploymentLog:
         """Tell whether there is a log."""
         return self._path.is_file()
 
+    def clear(self) -> None:
+        """Begin anew, for another attempt."""
+        self._path.unlink(missing_ok=True)
+
     def entry(self, message: str, kind: Kind = Kind.MESSAGE) -> None:
         """Append a top-level entry; following children belong to it."""
         self._append(message, kind=kind, identity=str(uuid.uuid4()), depth=0)

@@ -4,6 +4,8 @@ Kudu reference §12.5. Kudu makes a virtual environment in the web root; here th
 web.config names, which is what its handler runs on.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -14,6 +16,8 @@ from pathlib import Path
 from homeport.scm.deployments.build_process import IdleTimeout, run_program
 from homeport.scm.deployments.hosting import SitePython
 from homeport.scm.deployments.log import DeploymentLog, Kind
+from homeport.scm.deployments.requirements import SOURCES, Required, is_self_contained, read_required
+from homeport.scm.deployments.scripts import run_script
 from homeport.scm.options import ScmOptions
 
 _UV_OLDEST = (3, 8)
@@ -26,6 +30,8 @@ _UNDERSTOOD = frozenset(
         "PIP_ROOT_USER_ACTION",
     }
 )
+_STAMP = ".homeport-build.json"
+_MOST_PROGRAM_BYTES = 1024 * 1024
 _PIP_FILES = ("/etc/pip.conf", ".config/pip/pip.conf", ".pip/pip.conf")
 _CERTIFICATES = ("cert", "disable-pip-version-check", "timeout", "default-timeout")
 
@@ -64,45 +70,139 @@ class BuildRun:
 
 
 def is_python_site(source: Path) -> bool:
-    """Tell whether a package is built as a Python site: it lists requirements."""
-    return (source / "requirements.txt").is_file()
+    """Tell whether a package is built as a Python site: a file of it says what it requires."""
+    return any((source / name).is_file() for name in SOURCES)
 
 
-def build_python(run: BuildRun, target: Path, *, choose: Callable[[], tuple[SitePython, str]]) -> None:
-    """Install what the site in `target` requires; raises `BuildFailed`, and what `choose` raises.
+def build_python(
+    run: BuildRun,
+    target: Path,
+    *,
+    choose: Callable[[], tuple[SitePython, str]],
+    stage: Callable[[SitePython], SitePython],
+) -> SitePython | None:
+    """Install what the site in `target` requires; raises `BuildFailed`, and what `choose` and `stage` raise.
 
-    `choose` gives the Python to install into, and a warning for the log (empty: none).
+    `choose` gives the Python to install into, and a warning for the log (empty: none); `stage` gives a copy of it to
+    work on, and is not asked when the packages are there already. Returns the Python that was chosen.
     """
     run.log.child("Handling python deployment.")
-    if not is_python_site(target):
-        run.log.child("There is no requirements.txt: nothing is installed.")
-        return
     if (target / ".skipPythonDeployment").exists():
         run.log.child("Found .skipPythonDeployment: nothing is installed.")
-        return
+        return None
     python, note = choose()
     if note:
         run.log.child(note, Kind.WARNING)
-    _install(run, python, target)
-    _choose_web_config(run, python, target)
-    _collect_static(run, python, target)
+    _command(run, "PRE_BUILD_COMMAND", target)
+    required = _required(run, target)
+    stamp = _stamp(python, required)
+    if required.lines and stamp == _read_stamp(python.folder):
+        run.log.child(f"{required.source} and the packages are unchanged: nothing is installed.")
+        used = python
+    else:
+        used = stage(python)
+        _install(run, used, required, target)
+        name_final_place(used.folder, python.folder)
+        (used.folder / _STAMP).write_text(json.dumps(_stamp(used, required)))
+    _choose_web_config(run, used, target)
+    _collect_static(run, used, target)
+    _command(run, "POST_BUILD_COMMAND", target)
+    return python
 
 
-def _install(run: BuildRun, python: SitePython, target: Path) -> None:
-    requirements = str(target / "requirements.txt")
+def name_final_place(folder: Path, place: Path) -> None:
+    """Let the programs that were installed into `folder` start the Python in `place`, which it becomes."""
+    if folder == place:
+        return
+    written, meant = os.fsencode(folder), os.fsencode(place)
+    for program in (folder / "bin").iterdir():
+        if program.is_symlink() or not program.is_file() or program.stat().st_size > _MOST_PROGRAM_BYTES:
+            continue
+        text = program.read_bytes()
+        if written in text:
+            aside = program.with_name(f".{program.name}.new")
+            aside.write_bytes(text.replace(written, meant))
+            shutil.copymode(program, aside)
+            aside.replace(program)
+
+
+def _command(run: BuildRun, name: str, target: Path) -> None:
+    """Run the command that a setting names, if there is one (§12.8)."""
+    if line := run.environment.get(name):
+        run.log.child(f"{name}: {line}")
+        run_script(
+            line,
+            directory=target,
+            environment=run.environment,
+            layout=run.options.layout,
+            log=run.log,
+            idle_seconds=run.idle_seconds,
+            checkpoint=run.checkpoint,
+        )
+
+
+def _required(run: BuildRun, target: Path) -> Required:
+    custom = run.environment.get("CUSTOM_REQUIREMENTSTXT_PATH", "").replace("\\", "/")
+    name = custom or next(name for name in SOURCES if (target / name).is_file())
+    try:
+        text = (target / name).read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise BuildFailed(f"'{name}' cannot be read: {error.strerror or error}.") from error
+    if name == "uv.lock":
+        return Required(source=name, lines=tuple(_exported(run, target)))
+    return read_required(name, text)
+
+
+def _exported(run: BuildRun, target: Path) -> list[str]:
+    """Have uv write its own lock file as lines."""
+    uv = _find_uv(run)
+    if uv is None:
+        raise BuildFailed("uv.lock cannot be read: there is no uv on this machine.")
+    place = run.options.staging / "uv-export.txt"
+    line = [uv, "export", "--frozen", "--no-dev", "--no-emit-project", "--quiet", "--color", "never"]
+    if run.program([*line, "--output-file", str(place)], directory=target) != 0:
+        raise BuildFailed("uv could not read uv.lock.")
+    lines = place.read_text().splitlines()
+    place.unlink()
+    return lines
+
+
+def _stamp(python: SitePython, required: Required) -> list[str] | None:
+    """Return what tells that nothing needs to be installed; None where only an installer can tell."""
+    if not is_self_contained(required):
+        return None
+    lines = hashlib.sha256("\n".join(required.lines).encode("utf-8", "surrogateescape")).hexdigest()
+    packages = sorted(path.name for path in python.folder.glob("lib/python3*/site-packages/*.*-info"))
+    return [lines, ".".join(map(str, python.version)), *packages]
+
+
+def _read_stamp(folder: Path) -> object:
+    """Return the stamp of the last build; what is no stamp equals none."""
+    try:
+        return json.loads((folder / _STAMP).read_bytes())
+    except (OSError, ValueError):
+        return ""
+
+
+def _install(run: BuildRun, python: SitePython, required: Required, target: Path) -> None:
+    shown = required.source
+    place = target / shown
+    if shown in SOURCES[1:]:
+        place = run.options.staging / "requirements.txt"
+        place.write_text("".join(f"{line}\n" for line in required.lines))
     if uv := _usable_uv(run, python):
-        run.log.child(f"Installing requirements.txt with uv into {python}.")
+        run.log.child(f"Installing {shown} with uv into {python}.")
         line = [uv, "pip", "install", "--python", str(python.program), "--compile-bytecode", "--no-progress"]
-        if run.program([*line, "--color", "never", "-r", requirements], directory=target) == 0:
+        if run.program([*line, "--color", "never", "-r", str(place)], directory=target) == 0:
             return
         # uv is stricter in places (one index per package, old version texts): pip has the last word.
         run.log.child("uv could not install them; trying pip.", Kind.WARNING)
     else:
-        run.log.child(f"Installing requirements.txt with pip into {python}.")
+        run.log.child(f"Installing {shown} with pip into {python}.")
     line = [str(python.program), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    code = run.program([*line, "-r", requirements], directory=target)
+    code = run.program([*line, "-r", str(place)], directory=target)
     if code != 0:
-        raise BuildFailed(f"pip could not install requirements.txt: it ended with exit code {code}.")
+        raise BuildFailed(f"pip could not install {shown}: it ended with exit code {code}.")
 
 
 def _usable_uv(run: BuildRun, python: SitePython) -> str | None:
@@ -113,8 +213,12 @@ def _usable_uv(run: BuildRun, python: SitePython) -> str | None:
     foreign = [name for name in environment if name.startswith("PIP_") and name not in _UNDERSTOOD]
     if foreign or any(_has_settings(run.options.home / name) for name in _PIP_FILES):
         return None
+    return _find_uv(run)
+
+
+def _find_uv(run: BuildRun) -> str | None:
     beside = Path(sys.executable).with_name("uv")
-    found = shutil.which("uv", path=environment.get("PATH", os.defpath))
+    found = shutil.which("uv", path=run.environment.get("PATH", os.defpath))
     return found or (str(beside) if os.access(beside, os.X_OK) else None)
 
 
@@ -134,11 +238,15 @@ def _choose_web_config(run: BuildRun, python: SitePython, target: Path) -> None:
     source = target / f"web.{python.version[0]}.{python.version[1]}.config"
     if source.is_file():
         run.log.child(f"Overwriting web.config with {source.name}")
+        (target / "web.config").unlink(missing_ok=True)
         shutil.copyfile(source, target / "web.config")
 
 
 def _collect_static(run: BuildRun, python: SitePython, target: Path) -> None:
     if not (target / "manage.py").is_file() or (target / ".skipDjango").exists():
+        return
+    if run.environment.get("DISABLE_COLLECTSTATIC", "").lower() in {"1", "true"}:
+        run.log.child("DISABLE_COLLECTSTATIC is set: static files are not collected.")
         return
     has_django = "import importlib.util as u, sys; sys.exit(u.find_spec('django') is None)"
     if run.program([str(python.program), "-c", has_django], directory=target) != 0:

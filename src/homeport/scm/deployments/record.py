@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 from xml.etree import ElementTree
@@ -68,6 +68,12 @@ class DeploymentRecord:
             complete=status.final,
             end=at if status.final else None,
             last_success_end=success,
+        )
+
+    def again(self, *, text: str, at: datetime) -> "DeploymentRecord":
+        """Return the record at the beginning of another attempt; when it last succeeded stays known."""
+        return replace(
+            self, status=Status.PENDING, status_text=text, progress="", start=at, end=None, complete=False
         )
 
 
@@ -158,6 +164,32 @@ def hook_payload(record: DeploymentRecord, *, site: str, hostname: str) -> dict[
         "isTemporary": record.is_temp,
         "isReadonly": record.is_readonly,
     }
+
+
+def foreign_record(identity: str, body: Mapping[str, Any]) -> DeploymentRecord | None:
+    """Read the record of a deployment that somebody else made; None where the body is none (§4.4)."""
+    status = body.get("status")
+    message, deployer, author = (str(body.get(name) or "") for name in ("message", "deployer", "author"))
+    if status not in (3, 4) or not (message and deployer and author):
+        return None
+    now = datetime.now(UTC)
+    start = read_utc(str(body.get("start_time") or "")) or now
+    end = read_utc(str(body.get("end_time") or "")) or now
+    email = body.get("author_email")
+    return DeploymentRecord(
+        id=identity,
+        status=Status(status),
+        received=start,
+        start=start,
+        end=end,
+        last_success_end=end if status == Status.SUCCESS else None,
+        complete=True,
+        is_readonly=True,
+        author=author,
+        author_email=email if isinstance(email, str) else None,
+        deployer=deployer,
+        message=message,
+    )
 
 
 def _fields(record: DeploymentRecord) -> dict[str, str]:

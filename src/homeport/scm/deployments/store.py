@@ -13,6 +13,7 @@ from pathlib import Path
 from homeport.scm.deployments.lock import DeploymentLock, LockHeld
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.record import DeploymentRecord, Status, parse_status, render_status
+from homeport.scm.deployments.switching import ContentSwitch
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _RESERVED = frozenset({"tools"})
@@ -29,12 +30,19 @@ class DeploymentStore:
     def __init__(self, home: Path, *, lock: DeploymentLock) -> None:
         self._site = home / "site"
         self._root = home / "site/deployments"
+        self._kept = home / "data/.homeport/deployments"
         self._lock = lock
+        self.switch = ContentSwitch(home)
 
     def folder(self, identity: str) -> Path:
         """Return a record's folder."""
         assert is_id(identity)
         return self._root / identity
+
+    def kept(self, identity: str) -> Path:
+        """Return the folder of what is kept for carrying a deployment out again."""
+        assert is_id(identity)
+        return self._kept / identity
 
     def log(self, identity: str) -> DeploymentLog:
         """Return a record's log."""
@@ -59,11 +67,14 @@ class DeploymentStore:
         _replace(folder / "status.xml", data)
         if record.complete:
             _replace(folder / "status_complete.xml", data)
+        else:
+            (folder / "status_complete.xml").unlink(missing_ok=True)
         self._touch_active()
 
     def remove(self, identity: str) -> None:
-        """Remove a record; the content it brought stays."""
+        """Remove a record and what was kept for rolling back to it; the content it brought stays."""
         shutil.rmtree(self.folder(identity), ignore_errors=True)
+        shutil.rmtree(self.kept(identity), ignore_errors=True)
         self._touch_active()
 
     def records(self) -> list[DeploymentRecord]:
@@ -95,22 +106,30 @@ class DeploymentStore:
             return 0
 
     def previous_manifest(self) -> frozenset[str]:
-        """Return the paths that earlier deployments put into the web root.
-
-        That is the manifest of the active deployment, and of those that failed after it: what they had copied
-        by then is nobody's otherwise.
-        """
-        active = self.read(self.active() or "")
-        since = [
-            record
-            for record in self.records()
-            if record.status is Status.FAILED and (active is None or record.received > active.received)
-        ]
-        paths = [self.folder(record.id) / "manifest" for record in since]
-        base = self.folder(active.id) / "manifest" if active else self._site / "firstDeploymentManifest"
+        """Return the paths that the active deployment, and those before it, put into the web root."""
+        active = self.active()
+        base = self.folder(active) / "manifest" if active else self._site / "firstDeploymentManifest"
         known = read_manifest(base)
-        found = FIRST_MANIFEST if known is None else known
-        return found.union(*(read_manifest(path) or () for path in paths))
+        return FIRST_MANIFEST if known is None else known
+
+    def carry_manifest(self, identity: str) -> None:
+        """Let a deployment that brought no content be followed by one that removes what is there."""
+        write_manifest(self.folder(identity) / "manifest", sorted(self.previous_manifest()))
+
+    def recover(self) -> None:
+        """Finish a switch that a process began and did not live to end; only for who holds the lock."""
+        identity = self.switch.recover()
+        if identity is None:
+            return
+        record = self.read(identity)
+        if record is not None:
+            self.activate(identity)
+            if not record.complete:
+                log = self.log(identity)
+                log.entry("Deployment successful.")
+                log.child("The process ended during the last step, which was finished afterwards.")
+                self.write(record.moved(Status.SUCCESS, text="", at=datetime.now(UTC)))
+        self.switch.finish()
 
     def tidy(self) -> None:
         """Turn records whose process died into failures, and forget old ones; nothing while the lock is held."""
@@ -123,6 +142,7 @@ class DeploymentStore:
         except LockHeld:
             return
         with held:
+            self.recover()
             for record in self.records():
                 if not record.complete:
                     self._fail(record)

@@ -15,7 +15,11 @@ def query_text(request: Request, name: str) -> str | None:
 
 def query_flag(request: Request, name: str, *, default: bool = False) -> bool:
     """Return a boolean; `true` and `false` in any case. Raises `Invalid` for another word (400)."""
-    text = query_text(request, name)
+    return flag_of(query_text(request, name), name, default=default)
+
+
+def flag_of(text: str | None, name: str, *, default: bool) -> bool:
+    """Read a boolean as `query_flag` does; `name` is for the message. Raises `Invalid`."""
     if text is None or text == "":
         return default
     folded = text.strip().casefold()

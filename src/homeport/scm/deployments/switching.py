@@ -1,0 +1,134 @@
+"""The step in which visitors get another version: a folder prepared aside and the served one change places.
+
+`site/wwwroot` stays a real folder. Its next version is built in `data/.homeport/switch/next` from shared files, and
+one `renameat2(RENAME_EXCHANGE)` puts it in its place; the packages of a build change places in the same way right
+after it. What was decided is written down before, so that whoever comes after a process that died finishes it.
+"""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from homeport.scm.deployments.trees import Snapshot, carry_changes, share_tree
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ContentSwitch:
+    """The next version of a site's folders; only for who holds the deployment lock."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._root = home / "data/.homeport/switch"
+        self._journal = self._root / "journal.json"
+        self._staged: dict[str, Snapshot] = {}
+
+    def stage(self, live: Path, *, checkpoint: Callable[[], None] = lambda: None) -> Path:
+        """Make a folder that holds what `live` holds, and that will take its place. Raises `OSError`."""
+        name = live.relative_to(self._home).as_posix()
+        place = self._root / "next" / name
+        if name not in self._staged:
+            shutil.rmtree(place, ignore_errors=True)
+            live.mkdir(parents=True, exist_ok=True)
+            self._staged[name] = share_tree(live, place, checkpoint=checkpoint)
+        return place
+
+    def replace_stage(self, live: Path, source: Path, *, checkpoint: Callable[[], None]) -> Path:
+        """Make a folder that holds what `source` holds, and that will take the place of `live`."""
+        name = live.relative_to(self._home).as_posix()
+        place = self._root / "next" / name
+        shutil.rmtree(place, ignore_errors=True)
+        share_tree(source, place, checkpoint=checkpoint)
+        self._staged[name] = {}
+        return place
+
+    def staged(self, live: Path) -> Path | None:
+        """Return the folder that will take the place of `live`, None where there is none."""
+        name = live.relative_to(self._home).as_posix()
+        return self._root / "next" / name if name in self._staged else None
+
+    def commit(self, identity: str) -> None:
+        """Let every staged folder take its place; files that the site wrote meanwhile come along."""
+        names = sorted(self._staged, key=lambda name: name != "site/wwwroot")
+        if not names:
+            return
+        for name in names:
+            self._carry(name, self._home / name, self._root / "next" / name)
+        inodes = {name: (self._root / "next" / name).stat().st_ino for name in names}
+        _write_durably(self._journal, {"deployment": identity, "folders": inodes})
+        for name in names:
+            exchange(self._root / "next" / name, self._home / name)
+        for name in names:
+            self._carry(name, self._root / "next" / name, self._home / name)
+
+    def finish(self) -> None:
+        """Forget the switch once its record is written; the folders of the last version are kept for one more.
+
+        Processes of that version still run in them until their successors are up.
+        """
+        self._staged = {}
+        self._journal.unlink(missing_ok=True)
+        shutil.rmtree(self._root / "previous", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (self._root / "next").rename(self._root / "previous")
+
+    def abandon(self) -> None:
+        """Remove what was staged."""
+        self._staged = {}
+        shutil.rmtree(self._root / "next", ignore_errors=True)
+
+    def recover(self) -> str | None:
+        """Finish a switch whose process died within it; return the deployment that is served now, None without one."""
+        try:
+            written = json.loads(self._journal.read_bytes())
+            identity, folders = str(written["deployment"]), dict(written["folders"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self._journal.unlink(missing_ok=True)
+            self.abandon()
+            return None
+        for name, inode in folders.items():
+            live, place = self._home / name, self._root / "next" / name
+            if not place.resolve().is_relative_to(self._root.resolve()):
+                continue
+            with contextlib.suppress(OSError):
+                if not live.exists() or (live.stat().st_ino != inode and place.stat().st_ino == inode):
+                    exchange(place, live)
+        return identity
+
+    def _carry(self, name: str, source: Path, target: Path) -> None:
+        known = self._staged[name]
+        if known:
+            self._staged[name] = carry_changes(source, known, target)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders change places in one step; two where the file system cannot. Raises `OSError`."""
+    done = _libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if done == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in {errno.EINVAL, errno.ENOSYS, errno.ENOENT}:
+        raise OSError(code, os.strerror(code), str(other))
+    aside = one.with_name(f"{one.name}.aside")
+    if other.exists():
+        other.rename(aside)
+    one.rename(other)
+    if aside.exists():
+        aside.rename(one)
+
+
+def _write_durably(path: Path, value: dict[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}")
+    with aside.open("w") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

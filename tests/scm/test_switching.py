@@ -1,0 +1,218 @@
+"""Visitors get one version or the other, whole, whatever happens while it changes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ScmProcess, packed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.scm.deployments.switching import ContentSwitch, exchange
+from homeport.scm.deployments.trees import carry_changes, share_tree
+
+FIRST = {f"pages/{number}.txt": "first" for number in range(30)} | {
+    "only-first.txt": "first",
+    "web.config": "<a/>",
+}
+SECOND = {f"pages/{number}.txt": "second" for number in range(30)} | {"new/second.txt": "second"}
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def test_whoever_looks_sees_one_version_or_the_other_and_never_a_mixture(scm: ScmProcess) -> None:
+    scm.deploy(FIRST)
+    seen: set[frozenset[str]] = set()
+    done = threading.Event()
+
+    def visit() -> None:
+        while not done.is_set():
+            folder = os.open(scm.web_root, os.O_RDONLY | os.O_DIRECTORY)
+            texts = set()
+            for number in range(30):
+                file = os.open(f"pages/{number}.txt", os.O_RDONLY, dir_fd=folder)
+                texts.add(os.read(file, 100).decode())
+                os.close(file)
+            os.close(folder)
+            seen.add(frozenset(texts))
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    for _ in range(5):
+        scm.deploy(SECOND)
+        scm.deploy(FIRST)
+    done.set()
+    visitor.join()
+
+    assert seen == {frozenset({"first"}), frozenset({"second"})}
+
+
+def test_a_failing_deployment_changes_nothing(scm: ScmProcess) -> None:
+    scm.deploy(FIRST)
+    before = tree(scm.web_root)
+
+    scm.deploy(
+        {
+            ".deployment": "[config]\nCOMMAND = deploy.cmd\n",
+            "deploy.cmd": "@echo off\r\necho broken> %DEPLOYMENT_TARGET%\\web.config\r\n"
+            "del %DEPLOYMENT_TARGET%\\only-first.txt\r\nexit 3\r\n",
+        }
+    )
+
+    record = scm.latest()
+    assert (record["status"], record["active"]) == (3, False)
+    assert set(tree(scm.web_root)) == set(before)
+    assert not (scm.home / "data/.homeport/switch/next").exists()
+
+
+def test_what_the_site_writes_during_a_deployment_comes_along(scm: ScmProcess) -> None:
+    scm.deploy({"app.py": "1", "mine.db": "0"})
+    (scm.web_root / "removed-meanwhile.txt").write_text("x")
+    database = (scm.web_root / "mine.db").open("a")
+    command = (
+        "[config]\nCOMMAND = copy app.py %DEPLOYMENT_TARGET%\\app.py && mkdir D:\\home\\site\\wwwroot\\up && "
+        "echo up> D:\\home\\site\\wwwroot\\up\\load.txt && del D:\\home\\site\\wwwroot\\removed-meanwhile.txt\n"
+    )
+
+    scm.deploy({".deployment": command, "app.py": "2"})
+    database.write("written through an open file")
+    database.close()
+
+    assert scm.latest()["status"] == 4, scm.log_text(scm.latest()["id"])
+    found = tree(scm.web_root)
+    assert found.pop("up/load.txt").strip() == "up"
+    assert found == {"app.py": "2", "mine.db": "0written through an open file"}
+
+
+def test_wwwroot_stays_a_folder_and_open_files_stay_open(scm: ScmProcess) -> None:
+    scm.deploy(FIRST)
+    with (scm.web_root / "pages/1.txt").open() as file:
+        scm.deploy(SECOND)
+        assert file.read() == "first"
+    assert scm.web_root.is_dir()
+    assert not scm.web_root.is_symlink()
+
+
+def points() -> list[float]:
+    """Ten points of a deployment, half of them around its end, where the versions change places."""
+    return [0.02, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
+
+
+@pytest.mark.parametrize("point", points())
+def test_killed_at_any_point_the_site_serves_one_version_and_the_record_says_which(
+    start_scm: Callable[..., ScmProcess], folder: Path, point: float
+) -> None:
+    counted, scm = start_scm(), start_scm()
+    package = folder / "package.zip"
+    package.write_bytes(packed(SECOND))
+    for site in (counted, scm):
+        site.deploy(FIRST, message="first")
+        site.process.terminate()
+        site.process.wait(timeout=20)
+    total = int(deploy_and_die(counted, package, 0).stdout)
+
+    died = deploy_and_die(scm, package, max(1, int(total * point)))
+    scm.start()
+
+    assert died.returncode == -signal.SIGKILL
+    records = scm.client.get("/api/deployments").json()
+    served = {"first": FIRST, "second": SECOND}[next(r["message"] for r in records if r["active"])]
+    assert tree(scm.web_root) == served
+    assert all(record["complete"] for record in records)
+    assert {r["message"]: r["status"] for r in records}["first"] == 4
+    again = scm.deploy({"third.txt": "third"})
+    assert (again.status_code, tree(scm.web_root)) == (200, {"third.txt": "third"})
+
+
+def deploy_and_die(scm: ScmProcess, package: Path, at: int) -> "subprocess.CompletedProcess[bytes]":
+    script = Path(__file__).with_name("killed_deployment.py")
+    environment = {**os.environ, "HOME": str(scm.home), "TMP": str(scm.folder / "local/Temp")}
+    return subprocess.run(
+        [sys.executable, str(script), str(package), str(at)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+
+
+class TestRecovery:
+    """A switch that was cut short between two folders is finished."""
+
+    def test_folders_that_had_not_changed_places_do(self, tmp_path: Path) -> None:
+        write(tmp_path, {"site/wwwroot/a": "old", "python/p": "old"})
+        switch = ContentSwitch(tmp_path)
+        for name in ("site/wwwroot", "python"):
+            staged = switch.stage(tmp_path / name)
+            for file in staged.iterdir():
+                file.unlink()
+                file.write_text("new")
+        switch.commit("this")
+        exchange(
+            tmp_path / "data/.homeport/switch/next/python", tmp_path / "python"
+        )  # as if it had not happened
+
+        later = ContentSwitch(tmp_path)
+
+        assert later.recover() == "this"
+        assert later.recover() == "this"
+        later.finish()
+        assert (tmp_path / "site/wwwroot/a").read_text() == "new"
+        assert (tmp_path / "python/p").read_text() == "new"
+        assert later.recover() is None
+
+    @pytest.mark.parametrize(
+        "journal", [b"", b"null", b"{}", b'{"deployment":"x","folders":{"../../../../etc":1}}', b"\xff"]
+    )
+    def test_a_broken_journal_changes_nothing(self, tmp_path: Path, journal: bytes) -> None:
+        write(tmp_path, {"site/wwwroot/a": "old", "data/.homeport/switch/next/site/wwwroot/a": "new"})
+        (tmp_path / "data/.homeport/switch/journal.json").write_bytes(journal)
+
+        ContentSwitch(tmp_path).recover()
+
+        assert (tmp_path / "site/wwwroot/a").read_text() == "old"
+
+
+NAMES = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a"])
+FILES = st.dictionaries(NAMES, st.text("xyz", max_size=3))
+
+
+@given(before=FILES, after=FILES, deployed=FILES)
+def test_changes_are_carried_and_what_was_deployed_wins(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: dict[str, str],
+    after: dict[str, str],
+    deployed: dict[str, str],
+) -> None:
+    root = tmp_path_factory.mktemp("trees")
+    write(root / "live", before)
+    (root / "live").mkdir(exist_ok=True)
+    known = share_tree(root / "live", root / "next")
+    replaced(root / "next", deployed)
+    for name in before:
+        (root / "live" / name).unlink()
+    replaced(root / "live", after)
+
+    carry_changes(root / "live", known, root / "next")
+
+    assert tree(root / "next") == {**after, **deployed}
+
+
+def replaced(root: Path, files: dict[str, str]) -> None:
+    """Write files as editors and deployments do: aside, then renamed."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / f"{name}.new").write_text(text)
+        (root / f"{name}.new").rename(root / name)
