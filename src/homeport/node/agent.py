@@ -19,6 +19,7 @@ from homeport.model.site import DesiredSite
 from homeport.node.agent_values import desired_site_from_json, desired_site_to_json
 from homeport.node.certificates import LocalAuthority
 from homeport.node.cgroups import find_cgroups
+from homeport.node.control_plane import ControlPlane
 from homeport.node.hosted_site import HostedSite, Node
 from homeport.node.layout import node_layout
 from homeport.node.nginx.main import MainConfig, render_main
@@ -67,6 +68,8 @@ class Agent:
             spawn=self.spawn,
             instance=instance_id(),
             web_group=web_group(),
+            gallery=self.gallery,
+            control_plane=ControlPlane(self.layout.control_socket),
         )
 
     async def run(self, serve: Callable[["Agent", asyncio.TaskGroup], Awaitable[None]]) -> None:

@@ -18,6 +18,7 @@ from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
 from homeport.node.allowance import Allowance
 from homeport.node.certificates import LocalAuthority
 from homeport.node.cgroups import Cgroups
+from homeport.node.control_plane import ControlPlane
 from homeport.node.layout import NodeLayout
 from homeport.node.listening import ListeningSocket
 from homeport.node.log_files import LogFile, OutputPipe
@@ -39,6 +40,7 @@ from homeport.node.site_home import prepare_site_home
 from homeport.node.site_processes import SandboxRoot
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
+from homeport.runtimes.gallery import Gallery
 from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.bounds import MOST_FILES
@@ -81,6 +83,8 @@ class Node:
     spawn: Spawn
     instance: str
     web_group: int | None
+    gallery: Gallery
+    control_plane: ControlPlane
 
 
 class HostedSite:
@@ -112,6 +116,16 @@ class HostedSite:
         self._postponement: asyncio.TimerHandle | None = None
         self.plan = _EMPTY_PLAN
         self.reason = ""
+
+    @property
+    def gallery(self) -> Gallery:
+        """The Pythons that can be had on this node."""
+        return self._node.gallery
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        """Where the site's Pythons are remembered."""
+        return self._node.control_plane
 
     @property
     def pools(self) -> list[Pool]:

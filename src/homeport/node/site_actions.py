@@ -1,4 +1,4 @@
-"""What a site's own SCM app can have the agent do: look at, stop and restart the processes of that one site."""
+"""What a site's own SCM app can have the agent do: its processes, its Pythons, its configuration, of that one site."""
 
 import asyncio
 import os
@@ -58,13 +58,47 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         site.recycle_workers("its owner restarted the site")
         return {"restarted": "workers"}
 
+    async def list_gallery(_: Mapping[str, Any], _progress: Progress) -> object:
+        entries = await asyncio.to_thread(site.gallery.entries)
+        shown = ("id", "version", "state", "source", "recommended")
+        return [{name: getattr(entry, name) for name in shown} for entry in entries]
+
+    async def resolve_extension(request: Mapping[str, Any], _progress: Progress) -> object:
+        found = await asyncio.to_thread(site.gallery.resolve, _extension(request))
+        return {"id": found.requested.text, "version": found.entry.version, "note": found.note}
+
+    async def install_extension(request: Mapping[str, Any], progress: Progress) -> object:
+        return dict(
+            await site.control_plane.install(site.desired.name, _extension(request), progress=progress)
+        )
+
+    async def remove_extension(request: Mapping[str, Any], _progress: Progress) -> object:
+        await site.control_plane.uninstall(site.desired.name, _extension(request))
+        return {}
+
+    async def configure(_: Mapping[str, Any], _progress: Progress) -> object:
+        site.replan("an extension of the site changed")
+        return {}
+
     return {
+        "gallery": list_gallery,
+        "resolve": resolve_extension,
+        "install": install_extension,
+        "uninstall": remove_extension,
+        "configure": configure,
         "processes": list_processes,
         "process": show_process,
         "kill": kill_process,
         "stacks": take_stacks,
         "restart": restart,
     }
+
+
+def _extension(request: Mapping[str, Any]) -> str:
+    text = request.get("id")
+    if not isinstance(text, str) or not 0 < len(text) <= 100:
+        raise Invalid("An extension is named by its id.")
+    return text
 
 
 def _summaries(roots: Sequence[SandboxRoot]) -> list[dict[str, Any]]:

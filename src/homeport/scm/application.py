@@ -18,7 +18,7 @@ from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
 from homeport.scm.logstream import LogStreamEndpoint
 from homeport.scm.options import ScmOptions
-from homeport.scm.rest_routes import file_routes, process_routes, site_routes
+from homeport.scm.rest_routes import extension_routes, file_routes, process_routes, site_routes
 from homeport.scm.settings.endpoint import SettingsEndpoint
 from homeport.scm.settings.stack import SettingsProviders
 from homeport.scm.site_pages import SitePages
@@ -64,6 +64,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *process_routes(options, channel),
+        *extension_routes(options, channel=channel, providers=providers, activity=activity),
         *_page_routes(SitePages(options)),
         route(
             "/api/logstream{path*}",

@@ -8,7 +8,12 @@ from homeport.scm.diagnostics.dump import DumpEndpoint
 from homeport.scm.diagnostics.recent import RecentLogsEndpoint
 from homeport.scm.diagnostics.runtime import RuntimeEndpoint
 from homeport.scm.diagnostics.settings import DiagnosticsSettings, DiagnosticsSettingsEndpoint
+from homeport.scm.extensions.endpoint import SiteExtensionsEndpoint
+from homeport.scm.extensions.installed import Installed
+from homeport.scm.extensions.installer import Installer
+from homeport.scm.extensions.packages import ExtensionFolders
 from homeport.scm.hooks import HooksEndpoint, WebHooks
+from homeport.scm.http.boundary import Activity
 from homeport.scm.http.routes import Endpoint, Route, route
 from homeport.scm.options import ScmOptions
 from homeport.scm.processes.endpoint import ProcessesEndpoint
@@ -85,4 +90,22 @@ def process_routes(options: ScmOptions, channel: AgentChannel) -> tuple[Route, .
         route(prefix + below, endpoint, verbs=verbs)
         for prefix in ("/api/processes", "/api/diagnostics/processes", "/diagnostics/processes")
         for below, endpoint, verbs in calls
+    )
+
+
+def extension_routes(
+    options: ScmOptions, *, channel: AgentChannel, providers: SettingsProviders, activity: Activity
+) -> tuple[Route, ...]:
+    """Return the routes of site extensions (§7.3)."""
+    folders = ExtensionFolders(options.home)
+    installed = Installed(options.home, folders)
+    installer = Installer(options, channel=channel, providers=providers, folders=folders, installed=installed)
+    extensions = SiteExtensionsEndpoint(installer, installed=installed, folders=folders, activity=activity)
+    return (
+        route("/api/extensionfeed", extensions.feed),
+        route("/api/extensionfeed/{id}", extensions.feed_item),
+        route("/api/siteextensions", extensions.list_installed),
+        route("/api/siteextensions/{id}", extensions.read),
+        route("/api/siteextensions/{id}", extensions.install, verbs="PUT"),
+        route("/api/siteextensions/{id}", extensions.remove, verbs="DELETE"),
     )
