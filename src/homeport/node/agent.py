@@ -22,7 +22,9 @@ from homeport.node.cgroups import find_cgroups
 from homeport.node.control_plane import ControlPlane
 from homeport.node.hosted_site import HostedSite, Node
 from homeport.node.layout import node_layout
-from homeport.node.nginx.main import MainConfig, render_main
+from homeport.node.nginx.main import Certificates, MainConfig, render_certificates, render_main
+from homeport.node.nginx.scm_server import ScmSites
+from homeport.node.nginx.server import host_name
 from homeport.node.nginx_service import NginxService
 from homeport.node.options import PlatformOptions
 from homeport.node.runtime_install import install_runtime, remove_runtime
@@ -63,7 +65,7 @@ class Agent:
             options=options,
             cgroups=find_cgroups(self.layout.run.name),
             seccomp=compile_filter(),
-            authority=LocalAuthority(self.layout.tls),
+            authority=LocalAuthority(self.layout.tls, group=web_group()),
             watcher=self._watcher,
             spawn=self.spawn,
             instance=instance_id(),
@@ -71,6 +73,7 @@ class Agent:
             gallery=self.gallery,
             control_plane=ControlPlane(self.layout.control_socket),
         )
+        self._platform_certificate = self._node.authority.issue_platform(options.domain)
 
     async def run(self, serve: Callable[["Agent", asyncio.TaskGroup], Awaitable[None]]) -> None:
         """Take up the remembered state, then run `serve` (the API) until it ends; then end every process."""
@@ -179,7 +182,7 @@ class Agent:
             return
         texts, problems = self._texts(dirty)
         try:
-            problems |= await self._nginx.apply(texts)
+            problems |= await self._nginx.apply(texts, certificates=self._certificates())
         except HomeportError as error:
             _log.error("nginx.not-reloaded", reason=str(error))
             problems |= dict.fromkeys(dirty, str(error))
@@ -204,6 +207,16 @@ class Agent:
                 _log.exception("site.not-rendered", site=name)
                 problems[name] = f"The site's configuration could not be compiled: {error!r}."
         return texts, problems
+
+    def _certificates(self) -> str:
+        """Render which certificate each host name has; a site whose certificate cannot be made has the platform's."""
+        files: dict[str, str] = {}
+        for name, site in self.sites.items():
+            try:
+                files = {host_name(host): path for host, path in site.certificates().items()} | files
+            except (HomeportError, OSError, ValueError) as error:
+                _log.error("site.without-certificate", site=name, reason=str(error))
+        return render_certificates(files)
 
     async def _take_up(self) -> None:
         self._node.cgroups.remove_all()
@@ -241,7 +254,16 @@ class Agent:
                 user=_WEB_USER if os.geteuid() == 0 else None,
                 addresses=self.options.addresses,
                 http_port=self.options.http_port,
-                https_port=self.options.https_port,
+                certificates=Certificates(
+                    port=self.options.https_port,
+                    default=str(self.layout.certificates_view / self._platform_certificate.name),
+                    names_file=str(self._nginx.certificates_file),
+                ),
+                scm=ScmSites(
+                    sites_folder=str(self.layout.content),
+                    sockets_folder=str(self.layout.sockets),
+                    auth_socket=str(self.layout.auth_socket),
+                ),
                 domain=self.options.domain,
             )
         )

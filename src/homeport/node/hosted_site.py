@@ -16,7 +16,7 @@ from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
 from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
 from homeport.node.allowance import Allowance
-from homeport.node.certificates import LocalAuthority
+from homeport.node.certificates import LocalAuthority, below, has_wildcard
 from homeport.node.cgroups import Cgroups
 from homeport.node.control_plane import ControlPlane
 from homeport.node.layout import NodeLayout
@@ -215,26 +215,31 @@ class HostedSite:
     def nginx_text(self) -> str:
         """Return the site's part of the nginx configuration."""
         node, site = self._node, self.desired
-        chain, key = node.authority.issue(site.name, (*site.hostnames, *site.scm_hostnames))
         return render_site(
             SiteServer(
                 name=site.name,
                 hostnames=site.hostnames,
-                scm_hostnames=site.scm_hostnames,
                 running=self._runs,
                 plan=self.plan,
                 sockets={pool.id: str(self._socket_path(pool.id)) for pool in self.plan.pools},
-                scm_socket=str(self._socket_path(_SCM_POOL)),
-                auth_socket=str(node.layout.auth_socket),
                 content_root=str(node.layout.content / site.name / "home/site/wwwroot"),
                 addresses=node.options.addresses,
                 http_port=node.options.http_port,
                 https_port=node.options.https_port,
-                certificate=str(chain),
-                certificate_key=str(key),
                 request_body_bytes=site.limits.request_body_bytes,
             )
         )
+
+    def certificates(self) -> dict[str, str]:
+        """Return the certificate's file for each host name that the platform's own certificate does not cover."""
+        domain = self._node.options.domain
+        names = tuple(
+            name for name in self.desired.hostnames if not (has_wildcard(domain) and below(name, domain))
+        )
+        if not names:
+            return {}
+        path = self._node.authority.issue(self.desired.name, names)
+        return dict.fromkeys(names, str(self._node.layout.certificates_view / path.name))
 
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""

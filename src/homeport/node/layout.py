@@ -39,6 +39,16 @@ class NodeLayout:
         return self.data / "tls"
 
     @property
+    def certificates(self) -> Path:
+        """The certificates that nginx shows, with their keys."""
+        return self.tls / "hosts"
+
+    @property
+    def certificates_view(self) -> Path:
+        """Where nginx sees `certificates`."""
+        return self.run / "tls"
+
+    @property
     def logs(self) -> Path:
         """Logs of the platform itself, never of a site."""
         return self.data / "logs"

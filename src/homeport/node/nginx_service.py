@@ -31,14 +31,17 @@ class NginxService:
         self._sites = layout.nginx / "sites"
         self._sites.mkdir(parents=True, exist_ok=True)
         self.main_file = layout.nginx / "nginx.conf"
+        self.certificates_file = layout.nginx / "certificates.conf"
 
     def write_main(self) -> None:
         """Write the main file; the supervisor starts nginx with it."""
+        self.certificates_file.touch()
         _write(self.main_file, self._main(self._sites))
 
-    async def apply(self, texts: Mapping[str, str | None]) -> dict[str, str]:
+    async def apply(self, texts: Mapping[str, str | None], *, certificates: str) -> dict[str, str]:
         """Put the sites' texts in force (None removes one) and return nginx's words for those it refused.
 
+        `certificates` is what `render_certificates` wrote for all sites.
         Returns once every new connection meets the new configuration. Raises `Unavailable` when nginx does not
         take it over in time.
         """
@@ -57,6 +60,9 @@ class NginxService:
                     problems[name] = error.message
                     continue
                 _write(path, text)
+            changed = True
+        if certificates != self.certificates_file.read_text():
+            _write(self.certificates_file, certificates)
             changed = True
         if changed:
             await self.reload()

@@ -200,7 +200,11 @@ class Supervisor:
         layout.nginx_pid.unlink(missing_ok=True)
         config = str(layout.nginx / "nginx.conf")
         line = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
-        for folder, view in ((layout.sites, layout.content), (layout.spool, layout.spool_view)):
+        for folder, view in (
+            (layout.sites, layout.content),
+            (layout.spool, layout.spool_view),
+            (layout.certificates, layout.certificates_view),
+        ):
             line += ["--bind", str(folder), str(view)]
         line += ["--", "nginx", "-p", str(layout.nginx), "-c", config]
         with (layout.logs / "nginx.log").open("ab") as log:
@@ -285,7 +289,10 @@ def _only_one(layout: NodeLayout) -> Iterator[None]:
 
 
 def _make_folders(layout: NodeLayout) -> None:
-    passed = (layout.run, layout.sockets, layout.content, layout.nginx, layout.spool, layout.spool_view)
+    passed = (
+        *(layout.run, layout.sockets, layout.nginx),
+        *(layout.content, layout.spool, layout.spool_view, layout.certificates_view),
+    )
     control = (layout.control, layout.control_socket.parent)
     for folder in (
         layout.sites,

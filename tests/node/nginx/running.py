@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
-from homeport.node.nginx.main import MainConfig, render_main
+from homeport.node.nginx.main import Certificates, MainConfig, render_main
+from homeport.node.nginx.scm_server import ScmSites
 from homeport.node.nginx.server import SiteServer, render_site
 from homeport.webconfig.plan import (
     FastCgi,
@@ -200,8 +201,8 @@ class Folders:
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
-        for name in ("sites", "run", "content", "s"):
-            (self.root / name).mkdir(exist_ok=True)
+        for name in ("sites", "run", "content", "s", "known/hello"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
 
     @property
     def content(self) -> Path:
@@ -218,25 +219,32 @@ class Folders:
                 log_file=str(self.root / "nginx.log"),
                 user=self.user,
                 http_port=self.port,
-                https_port=self.tls_port,
+                certificates=self._certificates(),
+                scm=ScmSites(
+                    sites_folder=str(self.root / "known"),
+                    sockets_folder=str(self.root / "s"),
+                    auth_socket=str(self.socket("auth")),
+                ),
             )
         )
+
+    def _certificates(self) -> Certificates | None:
+        if self.tls_port is None:
+            return None
+        names = self.root / "certificates.conf"
+        names.touch()
+        return Certificates(port=self.tls_port, default=str(self.certificate), names_file=str(names))
 
     def site(self, plan: HostingPlan, **fields: object) -> SiteServer:
         values: dict[str, object] = {
             "name": "hello",
             "hostnames": (HOST,),
-            "scm_hostnames": (SCM_HOST,),
             "running": True,
             "plan": plan,
             "sockets": {pool.id: str(self.socket(pool.id)) for pool in plan.pools},
-            "scm_socket": str(self.socket("scm")),
-            "auth_socket": str(self.socket("auth")),
             "content_root": str(self.content),
             "http_port": self.port,
             "https_port": self.tls_port,
-            "certificate": str(self.certificate) if self.certificate else None,
-            "certificate_key": str(self.certificate) if self.certificate else None,
         }
         return SiteServer(**{**values, **fields})  # type: ignore[arg-type]
 

@@ -22,7 +22,10 @@ from cryptography.x509.oid import NameOID
 
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import DROPPED_HEADERS
+from homeport.node.nginx.main import render_certificates
+from homeport.node.nginx.scm_server import ScmSites, scm_server
 from homeport.node.nginx.server import render_site
+from homeport.node.nginx.writer import render
 from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind, Rule
 
 from .running import (
@@ -379,7 +382,7 @@ def serve_scm(
     folders: Folders, stack: ExitStack, *, auth: bytes = YES, app: bytes = APP
 ) -> tuple[Nginx, list[bytes], list[bytes]]:
     asked = stack.enter_context(http_app(folders.socket("auth"), lambda _head: auth))
-    reached = stack.enter_context(http_app(folders.socket("scm"), lambda _head: app))
+    reached = stack.enter_context(http_app(folders.socket("hello.scm"), lambda _head: app))
     return stack.enter_context(running_nginx(folders, folders.site(python_plan()))), asked, reached
 
 
@@ -435,7 +438,7 @@ def test_a_stranger_is_asked_to_sign_in(folders: Folders, stack: ExitStack) -> N
 
 
 def test_without_anybody_to_ask_nothing_is_let_through(folders: Folders, stack: ExitStack) -> None:
-    reached = stack.enter_context(http_app(folders.socket("scm"), lambda _head: APP))
+    reached = stack.enter_context(http_app(folders.socket("hello.scm"), lambda _head: APP))
     nginx = stack.enter_context(running_nginx(folders, folders.site(python_plan())))
 
     answer = nginx.request("/", host=SCM_HOST)
@@ -482,8 +485,63 @@ def test_an_scm_app_that_is_away_is_503_and_one_that_dies_is_500(folders: Folder
     nginx = stack.enter_context(running_nginx(folders, folders.site(python_plan())))
 
     assert nginx.request("/", host=SCM_HOST).status == 503
-    stack.enter_context(http_app(folders.socket("scm"), lambda _head: b""))
+    stack.enter_context(http_app(folders.socket("hello.scm"), lambda _head: b""))
     assert nginx.request("/", host=SCM_HOST).status == 500
+
+
+def test_there_is_an_scm_site_for_each_site_and_for_nothing_else(folders: Folders, stack: ExitStack) -> None:
+    nginx, asked, _ = serve_scm(folders, stack)
+
+    assert nginx.request("/", host="HELLO.scm.localhost.").text == "scm"
+    assert nginx.request("/", host="nobody.scm.localhost").status == 404
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "..scm.localhost",
+        "../hello.scm.localhost",
+        "hello/../hello.scm.localhost",
+        "%2e%2e.scm.localhost",
+        "hello.hello.scm.localhost",
+        "hello.scm.localhost.evil",
+        "hello.scmxlocalhost",
+        "hello\\.scm.localhost",
+        "-hello.scm.localhost",
+        "_platform.scm.localhost",
+        f"{'x' * 61}.scm.localhost",
+        "hello.scm.localhost,evil",
+        "hello.scm.localhost\x00",
+        "$host.scm.localhost",
+        ".scm.localhost",
+    ],
+)
+def test_no_host_header_leads_anywhere_but_to_a_site(host: str, folders: Folders, stack: ExitStack) -> None:
+    nginx, asked, reached = serve_scm(folders, stack)
+
+    answer = nginx.raw(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+
+    assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400"))
+    assert (asked, reached) == ([], [])
+
+
+def test_an_absolute_address_counts_more_than_the_host_header(folders: Folders, stack: ExitStack) -> None:
+    nginx, asked, _ = serve_scm(folders, stack)
+    head = f"GET http://nobody.localhost/ HTTP/1.1\r\nHost: {SCM_HOST}\r\nConnection: close\r\n\r\n"
+
+    assert nginx.raw(head.encode()).startswith(b"HTTP/1.1 404")
+    assert nginx.raw(head.replace("Connection", f"Host: {HOST}\r\nConnection").encode()).startswith(
+        b"HTTP/1.1 400"
+    )
+    assert asked == []
+
+
+@pytest.mark.parametrize("folder", ["/run/a:b", "relative", "/run/" + "x" * 50, "/run/$host"])
+def test_a_folder_of_sockets_that_nginx_cannot_use_is_refused(folder: str) -> None:
+    sites = ScmSites(sites_folder="/run/sites", sockets_folder=folder, auth_socket="/run/auth.sock")
+    with pytest.raises(Invalid):
+        render([scm_server(sites, "localhost", ())])
 
 
 # TLS
@@ -525,12 +583,16 @@ def over_tls(folders: Folders, *, server_name: str, host: str) -> bytes:
         return received
 
 
-def test_a_site_is_served_over_tls_with_its_own_certificate(folders: Folders, stack: ExitStack) -> None:
-    folders.tls_port, folders.certificate = (
-        free_port(),
-        certificate(folders.root / "site.pem", HOST, SCM_HOST),
-    )
-    _, app = serve(folders, stack)
+def serve_tls(folders: Folders, stack: ExitStack, **names: str) -> FcgiApp:
+    """Serve HOST over TLS; `names` are file names of further certificates and the host they are for."""
+    folders.tls_port, folders.certificate = free_port(), certificate(folders.root / "all.pem", HOST, SCM_HOST)
+    files = {host: str(certificate(folders.root / f"{name}.pem", host)) for name, host in names.items()}
+    (folders.root / "certificates.conf").write_text(render_certificates(files))
+    return serve(folders, stack)[1]
+
+
+def test_a_site_is_served_over_tls_with_the_certificate_of_all(folders: Folders, stack: ExitStack) -> None:
+    app = serve_tls(folders, stack)
 
     assert over_tls(folders, server_name=HOST, host=HOST).endswith(b"hello\r\n0\r\n\r\n")
     assert (app.requests[0].params["HTTPS"], app.requests[0].params["SERVER_PORT"]) == (
@@ -538,8 +600,58 @@ def test_a_site_is_served_over_tls_with_its_own_certificate(folders: Folders, st
         str(folders.tls_port),
     )
     assert b"no site of this name" in over_tls(folders, server_name=HOST, host="other.localhost")
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(ssl.SSLCertVerificationError):
         over_tls(folders, server_name="other.localhost", host=HOST)
+
+
+def test_a_name_with_a_certificate_of_its_own_shows_that_one(folders: Folders, stack: ExitStack) -> None:
+    serve_tls(folders, stack, own="www.example.org")
+    folders.certificate = folders.root / "own.pem"
+
+    assert b"no site of this name" in over_tls(folders, server_name="www.example.org", host="www.example.org")
+    assert b"404" in over_tls(folders, server_name="WWW.EXAMPLE.ORG", host="www.example.org")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        over_tls(folders, server_name=HOST, host=HOST)
+
+
+def test_a_renewed_certificate_is_shown_without_a_reload(folders: Folders, stack: ExitStack) -> None:
+    serve_tls(folders, stack, own="www.example.org")
+    folders.certificate = certificate(folders.root / "own.pem", "www.example.org")
+
+    assert b"404" in over_tls(folders, server_name="www.example.org", host="www.example.org")
+
+
+@pytest.mark.parametrize(
+    "server_name", ["x/all", "/etc/passwd", "a b", "$host", "data:x", "all.pem", "x." * 100 + "x"]
+)
+def test_no_name_given_to_tls_chooses_a_file(server_name: str, folders: Folders, stack: ExitStack) -> None:
+    serve_tls(folders, stack)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    assert folders.tls_port is not None
+    assert folders.certificate is not None
+
+    with socket.create_connection(("127.0.0.1", folders.tls_port), timeout=DEADLINE_SECONDS) as plain:
+        try:
+            client = context.wrap_socket(plain, server_hostname=server_name)
+        except (ssl.SSLError, ConnectionError):
+            return  # refused for what it is
+        with client:
+            shown = ssl.DER_cert_to_PEM_cert(client.getpeercert(binary_form=True) or b"")
+    assert shown.strip() in folders.certificate.read_text()
+
+
+def test_browsers_may_speak_http_2(folders: Folders, stack: ExitStack) -> None:
+    serve_tls(folders, stack)
+    assert folders.tls_port is not None
+    context = ssl.create_default_context(cafile=str(folders.certificate))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    with (
+        socket.create_connection(("127.0.0.1", folders.tls_port), timeout=DEADLINE_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as client,
+    ):
+        assert client.selected_alpn_protocol() == "h2"
 
 
 # Values
@@ -554,11 +666,10 @@ def test_a_site_is_served_over_tls_with_its_own_certificate(folders: Folders, st
         {"hostnames": ("~^x",)},
         {"hostnames": ("",)},
         {"hostnames": ("a;b",)},
-        {"scm_socket": "/run/a:b.sock"},
-        {"scm_socket": "relative.sock"},
-        {"auth_socket": "/run/" + "x" * 110},
-        {"auth_socket": "/run/$host.sock"},
-        {"https_port": 8443},
+        {"sockets": {POOL: "/run/a:b.sock"}},
+        {"sockets": {POOL: "relative.sock"}},
+        {"sockets": {POOL: "/run/" + "x" * 110}},
+        {"sockets": {POOL: "/run/$host.sock"}},
         {"content_root": "/srv/a\nb"},
     ],
 )
@@ -578,7 +689,7 @@ def test_the_same_site_is_always_the_same_text(folders: Folders) -> None:
 def test_two_sites_with_rules_live_side_by_side(folders: Folders, stack: ExitStack) -> None:
     plan = python_plan(Rule(folder="/", path="x", action=FastCgi(pool=POOL)))
     stack.enter_context(fcgi_app(folders.socket(POOL)))
-    other = folders.site(plan, name="a-b", hostnames=("a-b.localhost",), scm_hostnames=())
+    other = folders.site(plan, name="a-b", hostnames=("a-b.localhost",))
     nginx = stack.enter_context(running_nginx(folders, folders.site(plan), other))
 
     assert [nginx.request("/x", host=host).status for host in (HOST, "a-b.localhost")] == [200, 200]

@@ -1,6 +1,6 @@
 """The main nginx configuration: what all sites share, and the answer to hosts that nobody has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homeport.node.nginx.forwarding import (
@@ -16,6 +16,8 @@ from homeport.node.nginx.pages import (
     page,
     status_location,
 )
+from homeport.node.nginx.scm_server import ScmSites, scm_server
+from homeport.node.nginx.server import host_name
 from homeport.node.nginx.writer import (
     DOLLAR,
     Directive,
@@ -35,21 +37,34 @@ _SHUTDOWN = "600s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """The HTTPS port and the certificates shown there: PEM files with a key and its chain, readable for nginx's user.
+
+    `default` is shown for every name that `names_file` (`render_certificates`) does not hold.
+    """
+
+    port: int
+    default: str
+    names_file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MainConfig:
     """What the main file depends on.
 
     `sites_folder` holds the sites' `*.conf`, `run_folder` the pid file. Bodies of requests and responses that do
     not fit in memory are spooled in `temporary_folder` (default: `run_folder`), which should be on a disk. All
     three must exist, and nginx's user must be able to pass through them. `user` runs the worker processes and is
-    None where nginx is not started as root. `addresses` are bound at both ports, IPv6 in brackets; `https_port`
-    None leaves HTTPS out. `domain` is the one that sites are below.
+    None where nginx is not started as root. `addresses` are bound at both ports, IPv6 in brackets; `certificates`
+    None leaves HTTPS out, `scm` None the SCM sites. `domain` is the one that sites are below.
     """
 
     sites_folder: str
     run_folder: str
     log_file: str
     http_port: int
-    https_port: int | None = None
+    certificates: Certificates | None = None
+    scm: ScmSites | None = None
     addresses: tuple[str, ...] = ("127.0.0.1",)
     user: str | None = None
     domain: str = "localhost"
@@ -83,7 +98,9 @@ def _http(config: MainConfig) -> list[Node]:
         *_fastcgi(),
         *_proxy(),
         *_variables(),
+        *(_certificates(config.certificates) if config.certificates else ()),
         *_default_servers(config),
+        *([scm_server(config.scm, config.domain, _listen(config))] if config.scm else ()),
         directive("include", f"{config.sites_folder}/*.conf"),
     ]
 
@@ -108,7 +125,8 @@ def _connections() -> list[Node]:
         directive("absolute_redirect", "off"),
         directive("server_names_hash_max_size", "16384"),
         directive("server_names_hash_bucket_size", "512"),
-        directive("variables_hash_max_size", "16384"),
+        directive("variables_hash_max_size", "65536"),
+        directive("variables_hash_bucket_size", "128"),
         directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
         directive("ssl_session_cache", "shared:homeport:4m"),
     ]
@@ -201,11 +219,7 @@ def _map(source: str, target: str, body: Sequence[Node]) -> Directive:
 
 
 def _default_servers(config: MainConfig) -> list[Node]:
-    """Answer the hosts that no site has.
-
-    Over TLS no certificate fits such a name, so the handshake is refused; a client that names one site to TLS and
-    asks for another host gets the page.
-    """
+    """Answer the hosts that no site has."""
     body = [
         directive("server_name", ""),
         *error_pages(),
@@ -216,14 +230,40 @@ def _default_servers(config: MainConfig) -> list[Node]:
         ),
         status_location(),
     ]
-    servers: list[Node] = [block("server", body=[*_listen(config, config.http_port), *body])]
-    if config.https_port is not None:
-        secure = _listen(config, config.https_port, "ssl")
-        servers.append(block("server", body=[*secure, directive("ssl_reject_handshake", "on"), *body]))
-    return servers
+    certificate = Variable("homeport_certificate")
+    secure: list[Node] = []
+    if config.certificates:
+        secure = [directive("ssl_certificate", certificate), directive("ssl_certificate_key", certificate)]
+    return [block("server", body=[*_listen(config, "default_server"), *secure, *body])]
 
 
-def _listen(config: MainConfig, port: int, *options: str) -> list[Node]:
-    return [
-        directive("listen", f"{address}:{port}", "default_server", *options) for address in config.addresses
+def _certificates(certificates: Certificates) -> list[Node]:
+    """Choose the certificate by the name that the client gives to TLS.
+
+    nginx reads the file when a connection asks for it, so however many there are, a reload loads none, and a renewed
+    one is used at once (decision 6). The servers of sites have no certificate of their own, so the default server's
+    rule counts for all.
+    """
+    rule: list[Node] = [
+        Entry("default", (certificates.default,)),
+        directive("include", certificates.names_file),
     ]
+    return [_map("ssl_server_name", "homeport_certificate", rule)]
+
+
+def _listen(config: MainConfig, *options: str) -> list[Node]:
+    plain: list[Node] = [
+        directive("listen", f"{address}:{config.http_port}", *options) for address in config.addresses
+    ]
+    if config.certificates is None:
+        return plain
+    port = config.certificates.port
+    return [
+        *plain,
+        *(directive("listen", f"{address}:{port}", *options, "ssl", "http2") for address in config.addresses),
+    ]
+
+
+def render_certificates(files: Mapping[str, str]) -> str:
+    """Render the file that says which certificate each host name has. Raises `Invalid`."""
+    return render([Entry(host_name(name), (path,)) for name, path in sorted(files.items())])

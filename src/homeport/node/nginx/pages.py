@@ -29,23 +29,28 @@ _STYLE = (
 )
 
 
-def page(title: str, text: str, *, owner: str = "") -> Text:
+def page(title: str, text: str, *, owner: Text | None = None) -> Text:
     """Make a page of fixed words; `owner` is a line for the site's owner, who alone may learn the reason."""
     return _document(title, text, owner=owner)
 
 
 def status_page(title: Variable, text: Variable) -> Text:
     """Make the page whose words depend on the response's status."""
-    return _document(title, text, owner="")
+    return _document(title, text)
 
 
-def owner_line(site: str, *, code: str = "") -> str:
-    """Tell the owner where the reason is; `code` names the finding that explains it."""
-    reason = f"<code>homeport logs {html.escape(site)}</code> tells the reason."
-    return f"If this is your site: {reason}" + (f" ({html.escape(code)})" if code else "")
+def owner_line(site: str | Variable, *, code: str = "") -> Text:
+    """Tell the owner where the reason is; `code` names the finding that explains it.
+
+    A variable must hold the name of a site, which has no character that HTML would read.
+    """
+    name = site if isinstance(site, Variable) else html.escape(site)
+    explained = f" ({html.escape(code)})" if code else ""
+    return Text("If this is your site: <code>homeport logs ", name, f"</code> tells the reason.{explained}")
 
 
-def _document(title: str | Variable, text: str | Variable, *, owner: str) -> Text:
+def _document(title: str | Variable, text: str | Variable, *, owner: Text | None = None) -> Text:
+    signature = ("<p><small>", *owner.parts, "</small></p>") if owner else ()
     return Text(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width"><title>',
@@ -54,7 +59,9 @@ def _document(title: str | Variable, text: str | Variable, *, owner: str) -> Tex
         title,
         "</h1><p>",
         text,
-        f"</p>{f'<p><small>{owner}</small></p>' if owner else ''}</body></html>",
+        "</p>",
+        *signature,
+        "</body></html>",
     )
 
 
@@ -82,7 +89,7 @@ def status_location() -> Node:
     )
 
 
-def failed_location(site: str) -> Node:
+def failed_location(site: str | Variable) -> Node:
     """Make the location `@homeport_failed`: 500 after a connection to a process had been made, 503 before.
 
     After one, the process that had the request died or was ended. Without one, none could be reached: the queue is

@@ -1,0 +1,123 @@
+"""The server block of every SCM site: one for all, because they differ in nothing but the name of their site.
+
+`SITE.scm.DOMAIN` selects the site by its name, so sites may come and go without nginx hearing of it. Whether there is
+such a site is seen by its folder; its socket goes when its SCM app keeps failing (decision 2).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from homeport.node.nginx.forwarding import DROPPED_HEADERS
+from homeport.node.nginx.pages import answer, error_pages, failed_location, page, status_location
+from homeport.node.nginx.sockets import socket_path
+from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
+
+_BODY_BYTES = "4g"
+_TIMEOUT = "3600s"
+_AUTHORIZE = "/.homeport/authorize"
+_SITE = Variable("homeport_site")
+_NAME = "[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?"
+"""A site's name, as `model.site.site_name` allows it; it becomes part of a path and of a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScmSites:
+    """Where SCM sites are reached.
+
+    `sites_folder` has a folder for each site, where nginx sees it. `sockets_folder` holds `<site>.scm.sock` of each
+    site's SCM app; `auth_socket` answers `/authorize`: may the request reach the site that `X-Homeport-Site` names?
+    """
+
+    sites_folder: str
+    sockets_folder: str
+    auth_socket: str
+
+
+def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
+    """Make the server block. Raises `Invalid` for a path that cannot be a socket's."""
+    away = page("Service unavailable", "Sign-in does not work at the moment. Try again shortly.")
+    socket_path(f"{sites.sockets_folder}/{60 * 'x'}.scm.sock")
+    return block(
+        "server",
+        body=[
+            *listen,
+            # An exact name comes before an expression, so it is the control plane that keeps host names of sites
+            # out of the platform's own domain.
+            directive("server_name", Plain(f"~^(?<{_SITE.name}>{_NAME})\\.scm\\.{re.escape(domain)}$")),
+            # auth_request makes a 500 of everything but yes and no: whoever answers it is away.
+            directive("error_page", "500", "=", "@homeport_no_sign_in"),
+            *error_pages(),
+            directive("error_page", "502", "504", "=", "@homeport_failed"),
+            directive("recursive_error_pages", "on"),
+            directive("client_max_body_size", _BODY_BYTES),
+            block("location", "=", _AUTHORIZE, body=_authorize(sites)),
+            block("location", "/", body=_scm_app(sites)),
+            status_location(),
+            failed_location(_SITE),
+            block(
+                "location",
+                "@homeport_no_sign_in",
+                body=[
+                    directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
+                    *answer("503", away),
+                ],
+            ),
+        ],
+    )
+
+
+def _authorize(sites: ScmSites) -> list[Node]:
+    headers: dict[str, Argument] = {
+        "Host": "homeport",
+        "Connection": "close",
+        "Content-Length": "",
+        "X-Homeport-Site": _SITE,
+        "X-Original-Method": Variable("request_method"),
+        "X-Original-URI": Variable("request_uri"),
+        "X-Real-IP": Variable("remote_addr"),
+        "X-Forwarded-Proto": Variable("scheme"),
+    }
+    return [
+        directive("internal"),
+        directive("proxy_pass_request_body", "off"),
+        *_set_headers(headers),
+        directive("proxy_pass", f"http://unix:{socket_path(sites.auth_socket)}:/authorize"),
+    ]
+
+
+def _scm_app(sites: ScmSites) -> list[Node]:
+    """Pass to the SCM app, which runs as the tenant: it learns who is there and never their password."""
+    headers: dict[str, Argument] = {
+        "Host": Variable("http_host"),
+        "Connection": Variable("homeport_connection"),
+        "Upgrade": Variable("http_upgrade"),
+        "Authorization": "",
+        "X-MS-CLIENT-PRINCIPAL-NAME": Variable("homeport_user"),
+        "X-Real-IP": Variable("remote_addr"),
+        "X-Forwarded-For": Variable("remote_addr"),
+        "X-Forwarded-Host": Variable("http_host"),
+        "X-Forwarded-Proto": Variable("scheme"),
+    }
+    folder = Text(f"{sites.sites_folder}/", _SITE)
+    socket = Text(f"http://unix:{sites.sockets_folder}/", _SITE, ".scm.sock")
+    return [
+        If(None, (directive("return", "404"),), operator="!-d", operand=folder),
+        directive("auth_request", _AUTHORIZE),
+        directive("auth_request_set", Variable("homeport_user"), Variable("upstream_http_x_homeport_user")),
+        *_set_headers(headers),
+        directive("proxy_request_buffering", "off"),
+        directive("proxy_buffering", "off"),
+        directive("proxy_read_timeout", _TIMEOUT),
+        directive("proxy_send_timeout", _TIMEOUT),
+        directive("proxy_pass", socket),
+    ]
+
+
+def _set_headers(headers: Mapping[str, Argument]) -> list[Node]:
+    known = {name.lower() for name in headers}
+    dropped = [name for name in DROPPED_HEADERS if name.lower() not in known]
+    return [
+        *(directive("proxy_set_header", name, value) for name, value in headers.items()),
+        *(directive("proxy_set_header", name, "") for name in dropped),
+    ]
