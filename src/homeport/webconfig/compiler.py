@@ -24,11 +24,13 @@ from homeport.webconfig.plan import (
 )
 from homeport.webconfig.pools import PoolCompiler
 from homeport.webconfig.reading import Fault
+from homeport.webconfig.rewriting.rules import FolderRules
 from homeport.webconfig.schema import check_document
 from homeport.webconfig.sections.app_settings import check_app_settings
 from homeport.webconfig.sections.configuration import TABLE
 from homeport.webconfig.sections.fast_cgi import Application, read_applications
 from homeport.webconfig.sections.handlers import Handler, HandlerList, RequiredAccess, apply_handlers
+from homeport.webconfig.sections.rewrite import Rewriting, apply_rewrite, distinct_rules
 from homeport.webconfig.settings_reader import LayerFault, SettingsReader
 
 _DENIALS = {
@@ -67,6 +69,7 @@ class _Compiler:
         self._pools: dict[str, FastCgiPool] = {}
         self._actions: dict[tuple[Handler, tuple[str, ...]], Action] = {}
         self._settings = SettingsReader()
+        self._rewriting: dict[str, FolderRules] = {}
 
     def compile(self) -> HostingPlan:
         if not self._documents:
@@ -100,7 +103,13 @@ class _Compiler:
         self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...] = (), places: tuple[Place, ...] = ()
     ) -> HostingPlan:
         self._note(self._settings.findings)
-        return HostingPlan(rules=rules, pools=pools, findings=tuple(self._findings), places=places)
+        return HostingPlan(
+            rules=rules,
+            pools=pools,
+            findings=tuple(self._findings),
+            places=places,
+            rewriting=distinct_rules(self._rewriting) if places else (),
+        )
 
     def _too_much(self, what: str) -> HostingPlan:
         finding = Finding(
@@ -158,12 +167,14 @@ class _Compiler:
 
     def _folder(self, path: str) -> "_Folder":
         layers = self._chain.layers_of(path)
+        self._rewriting[path] = FolderRules(folder=path)
         broken = next((layer for layer in layers if layer.fault), None)
         if broken is not None:
             return _Folder(rules=(_refuse_all(path, broken.fault),))
         try:
             settings = self._settings.read(layers)
             handlers = self._handlers(layers)
+            self._rewriting[path] = self._rewrite_rules(path, layers)
         except LayerFault as fault:
             self._note([fault.finding])
             return _Folder(rules=(_refuse_all(path, fault.finding.code),))
@@ -182,6 +193,19 @@ class _Compiler:
                     raise LayerFault(fault.finding(layer.file)) from fault
                 self._note(findings)
         return handlers
+
+    def _rewrite_rules(self, path: str, layers: Iterable[Layer]) -> FolderRules:
+        rewriting = Rewriting()
+        for layer in layers:
+            for section in layer.sections("system.webServer", "rewrite"):
+                try:
+                    rewriting, findings = apply_rewrite(
+                        section, rewriting, base=layer.folder, file=layer.file
+                    )
+                except Fault as fault:
+                    raise LayerFault(fault.finding(layer.file)) from fault
+                self._note(findings)
+        return rewriting.folder(path)
 
     def _rule(self, folder: str, handler: Handler, handlers: HandlerList, settings: FolderSettings) -> Rule:
         denial = _denial(handler, handlers)

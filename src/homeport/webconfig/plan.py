@@ -7,6 +7,7 @@ from enum import StrEnum
 from homeport.model.finding import Finding
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.folder_settings import FolderSettings
+from homeport.webconfig.rewriting.rules import FolderRules
 from homeport.windows.paths import ListFolder
 
 CONTENT_ROOT = "/home/site/wwwroot"
@@ -139,13 +140,15 @@ class HostingPlan:
     To look a request up: take the longest folder of `rules` that holds the path, and its settings; refuse what these
     filter out; else take the first of the folder's rules that matches path, verb and resource type; none means 404.
     `rules` hold deeper folders first, and every folder's list is complete. `places` hold the settings of folders
-    that have rules; one without an entry has the default ones. `findings` are for the site's owner.
+    that have rules; one without an entry has the default ones. Before all this, but behind the settings' filters,
+    `rewriting` may change the URL or answer (`rewriting/evaluate.py`). `findings` are for the site's owner.
     """
 
     rules: tuple[Rule, ...]
     pools: tuple[FastCgiPool, ...]
     findings: tuple[Finding, ...]
     places: tuple[Place, ...] = ()
+    rewriting: tuple[FolderRules, ...] = ()
 
     def settings_of(self, folder: str) -> FolderSettings:
         """Give the settings of a folder of `rules`."""

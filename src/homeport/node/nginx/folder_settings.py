@@ -29,7 +29,7 @@ class FolderConfiguration:
         if entries:
             # Method and query hold no blank, so each pattern knows where the path begins.
             source = Text(Variable("request_method"), " ", Variable("args"), " ", Variable("uri"))
-            nodes.append(block("map", source, self._filter, body=[directive("volatile"), *entries]))
+            nodes.append(block("map", source, self.filter, body=[directive("volatile"), *entries]))
         if self._own_types:
             nodes.append(block("map", Variable("uri"), self._untyped, body=self._untyped_entries()))
         return nodes
@@ -37,7 +37,7 @@ class FolderConfiguration:
     def filters(self) -> list[Node]:
         """Give what refuses a request before any rule is looked at."""
         filtering = self.settings.request_filtering
-        filtered = [If(self._filter, (directive("return", "404"),))] if filter_entries(filtering) else []
+        filtered = [If(self.filter, (directive("return", "404"),))] if filter_entries(filtering) else []
         return [*filtered, *header_filters(filtering)]
 
     def untyped(self) -> list[Node]:
@@ -69,7 +69,13 @@ class FolderConfiguration:
         return f"{self.number}_{self.site.replace('-', '_')}"
 
     @property
-    def _filter(self) -> Variable:
+    def filtering(self) -> bool:
+        """Whether anything is refused by method, query or path."""
+        return bool(filter_entries(self.settings.request_filtering))
+
+    @property
+    def filter(self) -> Variable:
+        """The sub-status that a request's method, query and path are refused with; empty where they are not."""
         return Variable(f"homeport_filter{self._suffix}")
 
     @property

@@ -1,6 +1,7 @@
 """What nginx hands on to applications and what it drops, in either direction."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from homeport.node.nginx.writer import Argument, Directive, Text, Variable, directive
 from homeport.webconfig.plan import CONTENT_ROOT
@@ -115,10 +116,21 @@ def iis_parameters(*, site: str) -> Mapping[str, Argument]:
     }
 
 
-def fastcgi_parameters(parameters: Mapping[str, Argument]) -> list[Directive]:
-    """Write the parameters, and an empty one for each dropped header: nginx then leaves the client's out."""
-    dropped = {f"HTTP_{name.upper().replace('-', '_')}" for name in DROPPED_HEADERS} - parameters.keys()
+def fastcgi_parameters(
+    parameters: Mapping[str, Argument], *, optional: Mapping[str, Argument] = MappingProxyType({})
+) -> list[Directive]:
+    """Write the parameters, and an empty one for each dropped header: nginx then leaves the client's out.
+
+    The optional ones are left out where they are empty.
+    """
+    dropped = {f"HTTP_{name.upper().replace('-', '_')}" for name in DROPPED_HEADERS}
+    dropped -= parameters.keys() | optional.keys()
     return [
         *(directive("fastcgi_param", name, value) for name, value in parameters.items()),
+        *(
+            directive("fastcgi_param", name, value, "if_not_empty")
+            for name, value in optional.items()
+            if name not in parameters
+        ),
         *(directive("fastcgi_param", name, "", "if_not_empty") for name in sorted(dropped)),
     ]

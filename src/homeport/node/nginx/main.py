@@ -16,6 +16,7 @@ from homeport.node.nginx.pages import (
     page,
     status_location,
 )
+from homeport.node.nginx.rewriting import script_directives
 from homeport.node.nginx.scm_server import ScmSites, scm_server
 from homeport.node.nginx.server import host_name
 from homeport.node.nginx.writer import (
@@ -32,6 +33,8 @@ from homeport.node.nginx.writer import (
 )
 from homeport.webconfig.mime_types import DEFAULT_MIME_TYPES
 
+_JAVASCRIPT = "/usr/lib/nginx/modules/ngx_http_js_module.so"
+"""Debian's place for it (libnginx-mod-http-js)."""
 _SHUTDOWN = "600s"
 """How long workers of an older configuration may finish downloads, uploads and WebSockets."""
 
@@ -77,6 +80,7 @@ def render_main(config: MainConfig) -> str:
     return render(
         [
             *user,
+            directive("load_module", _JAVASCRIPT),
             directive("daemon", "off"),
             directive("pid", f"{config.run_folder}/nginx.pid"),
             directive("error_log", config.log_file, "warn"),
@@ -99,6 +103,7 @@ def _http(config: MainConfig) -> list[Node]:
         *_proxy(),
         *_variables(),
         *(_certificates(config.certificates) if config.certificates else ()),
+        *script_directives(),
         *_default_servers(config),
         *([scm_server(config.scm, config.domain, _listen(config))] if config.scm else ()),
         directive("include", f"{config.sites_folder}/*.conf"),
@@ -126,7 +131,10 @@ def _connections() -> list[Node]:
         directive("server_names_hash_max_size", "16384"),
         directive("server_names_hash_bucket_size", "512"),
         directive("variables_hash_max_size", "65536"),
-        directive("variables_hash_bucket_size", "128"),
+        directive("variables_hash_bucket_size", "512"),
+        # Keys of rewrite maps are long and many; both are bounds, not sizes.
+        directive("map_hash_max_size", "65536"),
+        directive("map_hash_bucket_size", "2048"),
         directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
         directive("ssl_session_cache", "shared:homeport:4m"),
     ]

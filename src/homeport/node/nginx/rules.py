@@ -68,16 +68,22 @@ class RuleCompiler:
 
     def __init__(self, site: str, plan: HostingPlan, *, pass_to: PassTo, most_body_bytes: int) -> None:
         self._site = site
+        self._rewrites = bool(plan.rewriting)
         self._pass_to = pass_to
         self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
         targets = [(folder.configuration, rule.action) for folder in self._folders for rule in folder.rules]
         self._names = {target: f"@homeport_rule_{at}" for at, target in enumerate(dict.fromkeys(targets))}
 
+    def filters(self) -> list[Node]:
+        """Give what refuses a request by its own URL, in the server block: before rules change it."""
+        return [If(self._filter, (directive("return", "404"),))]
+
     def maps(self) -> list[Node]:
         """Give the blocks that stand outside the server block."""
         return [
             *(node for configuration in self._configurations for node in configuration.maps()),
+            *([self._filter_map()] if self._rewrites else []),
             *(self._map(folder) for folder in self._folders if folder.rules),
         ]
 
@@ -93,6 +99,21 @@ class RuleCompiler:
         ]
         nodes += [node for configuration in self._configurations for node in configuration.locations()]
         return nodes
+
+    @property
+    def _filter(self) -> Variable:
+        return Variable(f"homeport_filter_{self._site.replace('-', '_')}")
+
+    def _filter_map(self) -> Node:
+        """Choose the filter of the folder that holds the path; deeper folders come first."""
+        entries = [
+            Entry(
+                Plain(rf"~\A{re.escape(folder.path.rstrip('/'))}(?:/|\z)"),
+                (folder.configuration.filter if folder.configuration.filtering else "",),
+            )
+            for folder in sorted(self._folders, key=lambda folder: -len(folder.path))
+        ]
+        return block("map", Variable("uri"), self._filter, body=[directive("volatile"), *entries])
 
     def _map(self, folder: _Folder) -> Node:
         entries = [

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homeport.model.errors import Invalid
-from homeport.node.nginx.forwarding import fastcgi_parameters, iis_parameters
+from homeport.node.nginx.forwarding import WORKER_PARAMETERS, fastcgi_parameters, iis_parameters
 from homeport.node.nginx.pages import answer, error_pages, failed_location, page, status_location
+from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Node, Text, block, directive, render
@@ -42,17 +43,18 @@ class SiteServer:
 
 def render_site(site: SiteServer) -> str:
     """Render a site's file. Raises `Invalid` for a value that nginx configuration cannot hold."""
+    rewriting = RewriteCompiler(site.name, site.plan.rewriting, content_root=site.content_root)
     rules = RuleCompiler(
         site.name,
         site.plan,
-        pass_to=lambda action: _pass_to(site, action),
+        pass_to=lambda action: _pass_to(site, action, rewriting),
         most_body_bytes=site.request_body_bytes,
     )
-    maps = rules.maps() if site.running else ()
-    return render([*maps, block("server", body=_visitors(site, rules))])
+    maps = [*rules.maps(), *rewriting.maps()] if site.running else []
+    return render([*maps, block("server", body=_visitors(site, rules, rewriting))])
 
 
-def _visitors(site: SiteServer, rules: RuleCompiler) -> list[Node]:
+def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler) -> list[Node]:
     head = [*_listen(site), _server_name(site.hostnames), *error_pages(), status_location()]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
@@ -66,27 +68,37 @@ def _visitors(site: SiteServer, rules: RuleCompiler) -> list[Node]:
         directive("error_page", "502", "504", "=", "@homeport_failed"),
         # IIS answers a body over its limit with 404 (404.13), not with 413 (IIS reference §5.8).
         directive("error_page", "413", "=", "@homeport_too_large"),
+        *rewriting.directives(before=rules.filters()),
         *rules.locations(),
         failed_location(site.name),
         block("location", "@homeport_too_large", body=answer("404", too_large)),
     ]
 
 
-def _pass_to(site: SiteServer, action: FastCgi) -> Sequence[Node]:
+def _pass_to(site: SiteServer, action: FastCgi, rewriting: RewriteCompiler) -> Sequence[Node]:
     pool = next(pool for pool in site.plan.pools if pool.id == action.pool)
     # The agent ends requests that take too long; nginx waits longer than start and request together.
     seconds = f"{2 * pool.request_timeout_seconds + _SPARE_SECONDS}s"
     return [
-        *_parameters(site, pool),
+        *_parameters(site, pool, rewriting),
         directive("fastcgi_read_timeout", seconds),
         directive("fastcgi_send_timeout", seconds),
         directive("fastcgi_pass", f"unix:{socket_path(site.sockets[pool.id])}"),
     ]
 
 
-def _parameters(site: SiteServer, pool: FastCgiPool) -> Sequence[Node]:
-    """Our worker gets what the main file says; another program gets everything that IIS sends."""
-    return [] if pool.kind is PoolKind.WSGI else fastcgi_parameters(iis_parameters(site=site.name))
+def _parameters(site: SiteServer, pool: FastCgiPool, rewriting: RewriteCompiler) -> Sequence[Node]:
+    """Our worker gets what the main file says; another program gets everything that IIS sends.
+
+    Behind rewrite rules wfastcgi's PATH_INFO is that of X-Original-URL (IIS reference §3.6), a program's the rewritten.
+    """
+    if pool.kind is PoolKind.PROGRAM:
+        parameters = iis_parameters(site=site.name)
+    elif rewriting.active:
+        parameters = {**WORKER_PARAMETERS, "PATH_INFO": ORIGINAL}
+    else:
+        return []
+    return fastcgi_parameters(parameters, optional=rewriting.headers)
 
 
 def _listen(site: SiteServer) -> list[Node]:

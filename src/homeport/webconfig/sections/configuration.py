@@ -8,6 +8,7 @@ from homeport.webconfig.sections import (
     handlers,
     http_protocol,
     request_filtering,
+    rewrite,
     static_content,
 )
 
@@ -28,6 +29,7 @@ _WEB_SERVER = ElementRow(
             ),
         ),
         static_content.TABLE,
+        rewrite.TABLE,
         *absent(
             "applicationInitialization",
             "aspNetCore",
@@ -38,7 +40,6 @@ _WEB_SERVER = ElementRow(
             "httpPlatform",
             "httpRedirect",
             "modules",
-            "rewrite",
             "serverRuntime",
             "urlCompression",
         ),
