@@ -5,6 +5,7 @@ import sys
 import typer
 
 from homeport.cli.commands import extensions, settings, sites, xdt
+from homeport.cli.commands.check import check
 from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
 from homeport.cli.commands.explain import explain
@@ -29,6 +30,7 @@ def homeport_app() -> typer.Typer:
     app.add_typer(settings.app, name="settings")
     app.command()(deploy)
     app.command()(logs)
+    app.command()(check)
     app.command()(explain)
     app.add_typer(xdt.app, name="xdt")
     app.command("run-sample")(run_sample)

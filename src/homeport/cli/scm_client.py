@@ -90,6 +90,13 @@ class ScmClient:
         self._check(response)
         return response.content.decode(errors="replace")
 
+    def check(self) -> list[dict[str, Any]]:
+        """Check the site and return what was found, errors first."""
+        response = self._get("/api/homeport/check")
+        self._check(response)
+        findings: list[dict[str, Any]] = response.json()["findings"]
+        return findings
+
     def stream_log(self) -> Iterator[str]:
         """Yield the lines that the site's log files get, until the SCM site ends the stream."""
         with self._answering(), self._http.stream("GET", "/api/logstream", timeout=None) as response:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from homeport.scm.agent_channel import AgentChannel
+from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
@@ -66,6 +67,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *process_routes(options, channel),
         *extension_routes(options, channel=channel, providers=providers, activity=activity),
         *_page_routes(SitePages(options)),
+        route("/api/homeport/check", CheckEndpoint(options, providers=providers).check),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,

@@ -216,6 +216,9 @@ class _Compiler:
             verbs=handler.verbs,
             resource_type=handler.resource_type,
             action=denial or self._action(handler, settings.default_document.tried),
+            handler=handler.name,
+            file=handler.file,
+            line=handler.line,
         )
 
     def _action(self, handler: Handler, documents: tuple[str, ...]) -> Action:

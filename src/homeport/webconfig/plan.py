@@ -92,6 +92,9 @@ class Rule:
     verbs: tuple[str, ...] = (ANY_VERB,)
     resource_type: ResourceType = ResourceType.UNSPECIFIED
     action: Action
+    handler: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

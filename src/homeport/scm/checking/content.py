@@ -1,0 +1,443 @@
+"""Reads a site's content as the platform would, and collects what will not work (`homeport check`)."""
+
+import contextlib
+import os
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from homeport.model.finding import Finding, Severity
+from homeport.model.site import InstalledRuntime
+from homeport.scm.checking.packages import (
+    check_installed_wheel,
+    check_requirements,
+    check_sdist,
+    check_wheel_name,
+    extra_packages,
+    required_names,
+    requirement_lines,
+)
+from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
+from homeport.scm.deployments.hosting import installed_pythons
+from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
+from homeport.webconfig.application_host import gather_transforms
+from homeport.webconfig.shadowing import shadowed_handlers
+from homeport.windows.interpreters import folder_version
+
+MOST_FILES = 20_000
+"""Files that are looked at by name."""
+MOST_SOURCE_BYTES = 4 * 1024 * 1024
+"""Python source that is read, all files together."""
+MOST_FINDINGS = 300
+_FILE_BYTES = 1024 * 1024
+_ARCHIVE_BYTES = 64 * 1024 * 1024
+_MOST_MEMBERS = 5000
+_DEEPEST = 24
+_SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache"})
+_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_REQUIREMENTS = re.compile(r"(?i)requirements[\w.-]*\.txt")
+_SDIST = re.compile(r"(?i)[\w.]+-\d[\w.]*\.(?:tar\.gz|tgz|tar\.bz2|zip)")
+_EXTENSION = re.compile(r"homeport extension add \S+ (\S+)")
+_ASSUMED = (3, 11, 0)
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A file of the content: its path there, and whether it lies inside installed packages."""
+
+    path: str
+    packaged: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Content:
+    root: Path
+    entries: list[_Entry] = field(default_factory=list)
+    cut_off: bool = False
+
+    def read(self, path: str, *, limit: int = _FILE_BYTES) -> bytes | None:
+        """Read a regular file of at most `limit` bytes below the root, None where it is none."""
+        try:
+            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            known = os.fstat(descriptor)
+            return file.read() if stat.S_ISREG(known.st_mode) and known.st_size <= limit else None
+
+
+def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] = ()) -> list[Finding]:
+    """Check a folder as the content of a site that has every Python its web.config names.
+
+    `version` is the Python to judge packages by; empty: the one that web.config names. Errors first.
+    """
+    content = _read(folder)
+    tree = ConfigurationTree(files=_configuration(content))
+    facts = SiteFacts(site=name, list_folder=_lister(folder, "/home/site/wwwroot"))
+    bare = compile_plan(tree, facts)
+    wanted = dict.fromkeys(match[1] for each in bare.findings if (match := _EXTENSION.search(each.remedy)))
+    runtimes = tuple(_assumed(each) for each in wanted)
+    plan = compile_plan(tree, replace(facts, runtimes=runtimes)) if runtimes else bare
+    needs = [_needs_extension(each, bare, name) for each in wanted]
+    judged = version or next((folder_version(each.folder) for each in runtimes), ()) or _ASSUMED
+    return _sorted([*needs, *_findings(content, plan, version=judged, installed=None)])
+
+
+def check_site(home: Path, *, name: str, app_settings: Mapping[str, str]) -> list[Finding]:
+    """Check a site in its sandbox: its content, configuration and installed packages. Errors first."""
+    content = _read(home / "site/wwwroot")
+    pythons = installed_pythons(home)
+    runtimes = tuple(
+        InstalledRuntime(
+            folder=python.folder.name,
+            id=python.folder.name,
+            version=".".join(map(str, python.version)),
+            build="",
+            base="",
+        )
+        for python in pythons
+    )
+    lister = _lister(home, "/home")
+    facts = SiteFacts(site=name, runtimes=runtimes, app_settings=app_settings, list_folder=lister)
+    outer = _Content(root=home)
+    transforms = gather_transforms(
+        lambda path: _names(home / path), lambda path: outer.read(path), app_settings
+    )
+    plan = compile_plan(ConfigurationTree(files=_configuration(content), host_transforms=transforms), facts)
+    used = [pool.runtime_folder for pool in plan.pools if pool.runtime_folder]
+    chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
+    packages = chosen.folder / "Lib/site-packages" if chosen else None
+    version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
+    return _sorted(_findings(content, plan, version=version, installed=packages))
+
+
+def _findings(
+    content: _Content, plan: HostingPlan, *, version: tuple[int, ...], installed: Path | None
+) -> Iterator[Finding]:
+    yield from plan.findings
+    yield from shadowed_handlers(plan)
+    yield from _check_paths(content, plan, installed)
+    yield from _check_names(content, version)
+    yield from _check_sources(content)
+    yield from _check_requirement_files(content, version, installed)
+    if content.cut_off:
+        yield Finding(
+            severity=Severity.INFO,
+            code="check.cut-off",
+            message=f"The content has more than {MOST_FILES} files; the others were not looked at.",
+        )
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read(root: Path) -> _Content:
+    """List the files below a folder, links not followed."""
+    content = _Content(root=root)
+    for folder, folders, names in os.walk(root):
+        below = Path(folder).relative_to(root).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        parts = set(PurePosixPath(below.lower()).parts)
+        folders[:] = [] if len(parts) > _DEEPEST else sorted(each for each in folders if each not in _SKIPPED)
+        packaged = bool(parts & _PACKAGE_FOLDERS)
+        for name in sorted(names):
+            if len(content.entries) >= MOST_FILES:
+                content.cut_off = True
+                return content
+            content.entries.append(_Entry(path=prefix + name, packaged=packaged))
+    return content
+
+
+def _configuration(content: _Content) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for entry in content.entries:
+        if entry.name.lower() == "web.config":
+            data = content.read(entry.path, limit=_FILE_BYTES)
+            if data is not None:
+                files[entry.path.rpartition("/")[0]] = data
+    return files
+
+
+def _lister(folder: Path, at: str) -> Callable[[str], list[str] | None]:
+    """Make a `ListFolder` that shows a folder at a path of the sandbox."""
+
+    def list_folder(path: str) -> list[str] | None:
+        clean = path.rstrip("/") or "/"
+        if clean == at or clean.startswith(at + "/"):
+            return _names(folder / clean[len(at) :].lstrip("/"))
+        above = f"{clean.rstrip('/')}/"
+        return [at[len(above) :].partition("/")[0]] if f"{at}/".startswith(above) else None
+
+    return list_folder
+
+
+def _names(folder: Path) -> list[str] | None:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 (names alone are wanted)
+    except OSError:
+        return None
+
+
+def _assumed(folder: str) -> InstalledRuntime:
+    version = ".".join(map(str, folder_version(folder)))
+    return InstalledRuntime(folder=folder, id=folder, version=version, build="", base="")
+
+
+def _needs_extension(identity: str, plan: HostingPlan, name: str) -> Finding:
+    source = next((each for each in plan.findings if f" {identity}" in each.remedy), None)
+    return Finding(
+        severity=Severity.INFO,
+        code="check.needs-extension",
+        message=f"The site needs the Python of the extension {identity}.",
+        file=source.file if source else "",
+        line=source.line if source else 0,
+        remedy=f"homeport extension add {name} {identity}",
+    )
+
+
+def _sorted(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
+    unique = list(dict.fromkeys(findings))
+    ordered = sorted(unique, key=lambda each: (_ORDER.index(each.severity), each.file, each.line))
+    return ordered[:MOST_FINDINGS]
+
+
+# Paths ------------------------------------------------------------------------------------------------------------
+
+
+def _check_paths(content: _Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
+    """Look for what settings name: folders of PYTHONPATH, the handler's module, the log's folder."""
+    for pool in plan.pools:
+        if pool.kind is not PoolKind.WSGI:
+            continue
+        settings = dict(pool.app_settings)
+        paths = [path for path in settings.get("PYTHONPATH", "").split(";") if path]
+        for path in paths:
+            if _inside(path) is not None and not _exists(content, path):
+                yield _setting(
+                    Severity.WARNING,
+                    "missing-folder",
+                    f"PYTHONPATH names {path}, which does not exist.",
+                    "Create it, or correct the setting; letter case counts where two spellings exist.",
+                )
+        handler = settings.get("WSGI_HANDLER", "")
+        if handler:
+            yield from _check_handler(content, handler, paths, installed)
+
+
+def _check_handler(
+    content: _Content, handler: str, paths: Sequence[str], installed: Path | None
+) -> Iterator[Finding]:
+    """Find the module of WSGI_HANDLER beside the application or on its PYTHONPATH (IIS reference §3.5)."""
+    top = re.split(r"[.(]", handler.strip(), maxsplit=1)[0]
+    if not top.isidentifier():
+        yield _setting(
+            Severity.ERROR,
+            "wsgi-handler",
+            f"WSGI_HANDLER is '{handler[:120]}', which names no Python object.",
+            "Write module.object, or module.function() for one that is called first.",
+        )
+        return
+    folders = ["/home/site/wwwroot", *paths]
+    if any(_inside(path) is None for path in paths):
+        return  # a folder outside the content may hold it
+    if any(_is_module(content, folder, top) for folder in folders) or _is_installed(installed, top):
+        return
+    known = sorted(
+        {each.name[:-3] for each in content.entries if each.path.endswith(".py") and "/" not in each.path}
+    )
+    near = next((each for each in known if each.casefold() == top.casefold()), "")
+    remedy = (
+        f"Did you mean '{near}'? Letter case counts."
+        if near
+        else f"Found beside web.config: {', '.join(known[:8]) or 'no Python file'}."
+    )
+    yield _setting(
+        Severity.ERROR if installed is not None else Severity.WARNING,
+        "missing-handler",
+        f"WSGI_HANDLER is '{handler[:120]}', and there is no module '{top}' in the content or on PYTHONPATH.",
+        remedy if near or installed is None else f"{remedy} Correct the setting, or install what brings it.",
+    )
+
+
+def _inside(path: str) -> str | None:
+    """Return the part of a sandbox path below the content folder, None for one that lies elsewhere."""
+    clean = path.rstrip("/")
+    root = "/home/site/wwwroot"
+    return clean[len(root) :].lstrip("/") if clean == root or clean.startswith(root + "/") else None
+
+
+def _exists(content: _Content, path: str) -> bool:
+    return (content.root / (_inside(path) or "")).exists()
+
+
+def _is_module(content: _Content, folder: str, name: str) -> bool:
+    base = content.root / (_inside(folder) or "")
+    return (base / name).is_dir() or any((base / f"{name}{end}").exists() for end in (".py", ".pyc", ".so"))
+
+
+def _is_installed(installed: Path | None, name: str) -> bool:
+    if installed is None:
+        return False
+    found = {each.partition(".")[0] for each in _names(installed) or ()}
+    return name in found or name in _standard_library()
+
+
+def _standard_library() -> frozenset[str]:
+    import sys
+
+    return sys.stdlib_module_names
+
+
+def _setting(severity: Severity, code: str, message: str, remedy: str) -> Finding:
+    return Finding(severity=severity, code=f"check.{code}", message=message, file="web.config", remedy=remedy)
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+def _check_names(content: _Content, version: tuple[int, ...]) -> Iterator[Finding]:
+    """Judge files by their names and what packages say of themselves."""
+    libraries: dict[str, list[str]] = {}
+    for entry in content.entries:
+        lower = entry.name.lower()
+        if lower.endswith(".whl"):
+            yield from check_wheel_name(entry.name, file=entry.path, version=version)
+        elif lower == "wheel" and entry.path.lower().endswith(".dist-info/wheel"):
+            data = content.read(entry.path)
+            name = entry.path.split("/")[-2].removesuffix(".dist-info")
+            if data is not None:
+                yield from check_installed_wheel(data, file=entry.path, name=name, version=version)
+        elif lower.endswith(".pyd"):
+            libraries.setdefault(entry.path.rpartition("/")[0], []).append(entry.name)
+        elif lower == "python.exe" and "/scripts/" in f"/{entry.path.lower()}":
+            yield _windows_environment(entry.path)
+        elif not entry.packaged and _SDIST.fullmatch(entry.name):
+            yield from check_sdist(_members(content, entry), file=entry.path)
+    for folder, names in sorted(libraries.items())[:20]:
+        yield _windows_libraries(folder, names)
+
+
+def _windows_environment(path: str) -> Finding:
+    folder = path.rpartition("/")[0].rpartition("/")[0]
+    return Finding(
+        severity=Severity.WARNING,
+        code="check.windows-environment",
+        message=f"'{folder or '.'}' is a virtual environment made on Windows; its programs cannot run here.",
+        file=path,
+        remedy="Leave it out, and name what it holds in requirements.txt.",
+    )
+
+
+def _windows_libraries(folder: str, names: list[str]) -> Finding:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return Finding(
+        severity=Severity.ERROR,
+        code="check.windows-library",
+        message=f"{names[0]}{more} in '{folder or '.'}' is compiled for Windows; importing it fails here.",
+        file=f"{folder}/{names[0]}".lstrip("/"),
+        remedy="Install the package by requirements.txt, which brings the one for Linux.",
+    )
+
+
+def _members(content: _Content, entry: _Entry) -> list[str]:
+    """Name the members of a source distribution; none of an archive that is too large or unreadable."""
+    path = content.root / entry.path
+    with contextlib.suppress(OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError):
+        known = path.lstat()
+        if not stat.S_ISREG(known.st_mode) or known.st_size > _ARCHIVE_BYTES:
+            return []
+        if entry.name.lower().endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()[:_MOST_MEMBERS]
+        else:
+            with tarfile.open(path) as archive:
+                names = [member.name for member, _ in zip(archive, range(_MOST_MEMBERS), strict=False)]
+        return (
+            names if any(name.endswith(("PKG-INFO", "setup.py", "pyproject.toml")) for name in names) else []
+        )
+    return []
+
+
+def _check_sources(content: _Content) -> Iterator[Finding]:
+    left = MOST_SOURCE_BYTES
+    own = _own_modules(content)
+    for entry in content.entries:
+        if entry.packaged or not entry.name.endswith(".py") or left <= 0:
+            continue
+        data = content.read(entry.path)
+        if data is None:
+            continue
+        left -= len(data)
+        for finding in check_source(data, file=entry.path):
+            # A file of the application may have the name of a module of Windows.
+            if not any(f"'{name}' exists on Windows only" in finding.message for name in own):
+                yield finding
+
+
+def _own_modules(content: _Content) -> set[str]:
+    names = {entry.name.removesuffix(".py") for entry in content.entries if entry.name.endswith(".py")}
+    folders = {part for entry in content.entries for part in entry.path.split("/")[:-1]}
+    return (names | folders) & WINDOWS_MODULES
+
+
+# Packages ---------------------------------------------------------------------------------------------------------
+
+
+def _check_requirement_files(
+    content: _Content, version: tuple[int, ...], installed: Path | None
+) -> Iterator[Finding]:
+    lines: list[str] = []
+    for entry in content.entries:
+        if entry.packaged or not _REQUIREMENTS.fullmatch(entry.name):
+            continue
+        text = _text(content.read(entry.path))
+        lines += [line for _, line in requirement_lines(text)]
+        if entry.name.lower() == "requirements.txt":
+            yield from check_requirements(text, file=entry.path, version=version)
+    if installed is not None:
+        yield from _check_installed(installed, lines, version)
+
+
+def _check_installed(installed: Path, lines: Sequence[str], version: tuple[int, ...]) -> Iterator[Finding]:
+    known = installed_distributions(installed)
+    extra = extra_packages(known, required_names(lines), version=version)
+    if extra:
+        shown = ", ".join(extra[:12]) + (f" and {len(extra) - 12} more" if len(extra) > 12 else "")
+        yield Finding(
+            severity=Severity.INFO,
+            code="packages.only-in-extension",
+            message=f"Installed by hand into {installed.parents[1].name} and in no requirements file: {shown}.",
+            remedy="Add what the site needs to requirements.txt: another machine, or a renewed Python, has only that.",
+        )
+
+
+def installed_distributions(packages: Path) -> dict[str, list[str]]:
+    """Return what is installed in a site-packages folder: canonical name → what its metadata requires."""
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, list[str]] = {}
+    reader = _Content(root=packages)
+    for name in (_names(packages) or [])[:5000]:
+        if name.endswith(".dist-info"):
+            text = _text(reader.read(f"{name}/METADATA")).partition("\n\n")[0]
+            distribution = re.search(r"(?m)^Name:\s*(\S+)", text)
+            if distribution:
+                found[canonicalize_name(distribution[1])] = re.findall(r"(?m)^Requires-Dist:\s*(.+)$", text)
+    return found
+
+
+def _text(data: bytes | None) -> str:
+    if data is None:
+        return ""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
