@@ -26,7 +26,7 @@ def test_an_unknown_element_is_told_with_the_nearest_name() -> None:
     assert said("<system.webServer><Handlers/></system.webServer>") == [
         ("unknown-element", 2, "Did you mean 'handlers'?")
     ]
-    assert said("<qqqqqq/>") == [("unknown-element", 2, "")]
+    assert said("<qqqqqq/>") == [("unknown-element", 2, "Remove it, or correct its name.")]
 
 
 def test_an_unknown_attribute_is_told_with_the_nearest_name() -> None:

@@ -115,7 +115,7 @@ def _unknown_element(child: Element, *, parent: str, rows: dict[str, ElementRow]
         message=f"<{_shown(child.name)}> is unknown in <{parent.rpartition('/')[2]}>; it changes nothing here.",
         file=file,
         line=child.line,
-        remedy=_suggestion(child.name, list(rows)),
+        remedy=_suggestion(child.name, list(rows)) or "Remove it, or correct its name.",
     )
 
 

@@ -92,9 +92,15 @@ def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] =
     return _sorted([*needs, *_findings(content, plan, version=judged, installed=None)])
 
 
-def check_site(home: Path, *, name: str, app_settings: Mapping[str, str]) -> list[Finding]:
-    """Check a site in its sandbox: its content, configuration and installed packages. Errors first."""
-    content = _read(home / "site/wwwroot")
+def check_site(
+    home: Path, *, name: str, app_settings: Mapping[str, str], root: Path | None = None
+) -> list[Finding]:
+    """Check a site in its sandbox: its content, configuration and installed packages. Errors first.
+
+    `root` is the folder that is about to become the content, where that is another one.
+    """
+    root = root or home / "site/wwwroot"
+    content = _read(root)
     pythons = installed_pythons(home)
     runtimes = tuple(
         InstalledRuntime(
@@ -106,7 +112,11 @@ def check_site(home: Path, *, name: str, app_settings: Mapping[str, str]) -> lis
         )
         for python in pythons
     )
-    lister = _lister(home, "/home")
+    content_lister, home_lister = _lister(root, "/home/site/wwwroot"), _lister(home, "/home")
+
+    def lister(path: str) -> list[str] | None:
+        return content_lister(path) if _inside(path) is not None else home_lister(path)
+
     facts = SiteFacts(site=name, runtimes=runtimes, app_settings=app_settings, list_folder=lister)
     outer = _Content(root=home)
     transforms = gather_transforms(

@@ -14,14 +14,14 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from homeport.model.errors import HomeportError
-from homeport.model.finding import Severity
+from homeport.model.finding import Finding, Severity
 from homeport.scm.deployments.archive import (
     BrokenPackage,
     UnsafePackage,
@@ -370,7 +370,23 @@ class Deployer:
             self._build(work, partial(choose_python, plan, pythons, site=site))
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
+        self._check(work, known=plan.findings)
         return work
+
+    def _check(self, work: _Work, *, known: Sequence[Finding]) -> None:
+        """Say what else of the deployed content will not work; it is served all the same."""
+        from homeport.scm.checking.content import check_site  # late: only deployments need it
+
+        root = self._options.web_root
+        findings = check_site(
+            self._options.home,
+            root=self._switch.staged(root) or root,
+            name=self._options.site,
+            app_settings=self._providers.app,
+        )
+        for finding in findings:
+            if finding not in known:
+                work.log.child(str(finding), _KINDS[finding.severity])
 
     def _transform(self, work: _Work) -> None:
         """Apply web.release.config and the like, where the setting that MSBuild would get names a configuration."""
