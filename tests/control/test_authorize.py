@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.control.authorize import basic_credentials, matches
+from homeport.control.authorize import basic_credentials, matching_user
+from homeport.control.store.publishing import PublishingAccess
 from homeport.model.secret import Secret
 
 from .running import Control
 
-STORED = ("$hello", Secret("pässword"))
+STORED = PublishingAccess(
+    user="$hello", password=Secret("pässword"), shared=("Ada", Secret("a shared password"))
+)
 
 
 def header(text: str) -> str:
@@ -18,19 +21,36 @@ def header(text: str) -> str:
 
 @pytest.mark.parametrize("user", ["$hello", "$HELLO", "hello\\$hello", "Hello\\$Hello"])
 def test_the_site_level_user_is_accepted_in_all_its_spellings(user: str) -> None:
-    assert matches("hello", user, "pässword", STORED)
+    assert matching_user("hello", user, "pässword", STORED) == "$hello"
+
+
+@pytest.mark.parametrize("user", ["Ada", "ada", "hello\\ADA"])
+def test_the_user_of_all_sites_is_accepted(user: str) -> None:
+    assert matching_user("hello", user, "a shared password", STORED) == "Ada"
 
 
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("hello", "pässword"), ("$hello", "Pässword"), ("$hello", ""), ("", ""), ("$other", "pässword")],
+    [
+        ("hello", "pässword"),
+        ("$hello", "Pässword"),
+        ("$hello", ""),
+        ("", ""),
+        ("", "no site has this password"),
+        ("$other", "pässword"),
+        ("$hello", "a shared password"),
+        ("Ada", "pässword"),
+        ("other\\Ada", "a shared password"),
+    ],
 )
 def test_anything_else_is_refused(user: str, password: str) -> None:
-    assert not matches("hello", user, password, STORED)
+    assert matching_user("hello", user, password, STORED) is None
+    alone = PublishingAccess(user="$hello", password=Secret("pässword"))
+    assert matching_user("hello", user, password, alone) is None
 
 
 def test_an_unknown_site_has_no_credentials() -> None:
-    assert not matches("nobody", "", "no site has this password", None)
+    assert matching_user("nobody", "", "no site has this password", None) is None
 
 
 @given(st.text().filter(lambda text: ":" not in text), st.text())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from homeport.control.secrets_at_rest import SecretBox, new_password, open_secret_box
 from homeport.control.store.database import migrate, open_database
+from homeport.control.store.publishing import PublishingStore
 from homeport.control.store.schema import METADATA
 from homeport.control.store.sites import SiteStore
 from homeport.model.errors import Conflict, NotFound, Unavailable
@@ -94,7 +95,7 @@ def test_a_site_being_deleted_is_gone_but_keeps_its_name_and_user(store: SiteSto
     store.begin_deletion("hello")
 
     assert store.sites() == ()
-    assert store.publishing_credentials("hello") is None
+    assert PublishingStore(store._engine, store._box).access("hello") is None
     with pytest.raises(Conflict, match="still being deleted"):
         create(store)
 

@@ -73,6 +73,31 @@ class ControlClient:
         """Start, stop or restart a site."""
         return self._object("POST", f"/sites/{site_name(name)}/{action}")
 
+    def publish_profile(self, name: str, form: str) -> str:
+        """Return the publish profile of a site, a line of XML."""
+        return self._call("GET", f"/sites/{site_name(name)}/publish-profile?format={quote(form)}").text
+
+    def basic_auth(self, name: str) -> dict[str, Any]:
+        """Return whether a site takes user and password, for `scm` and for `ftp`."""
+        return self._object("GET", f"/sites/{site_name(name)}/basic-auth")
+
+    def set_basic_auth(self, name: str, switches: Mapping[str, bool]) -> dict[str, Any]:
+        """Switch that."""
+        return self._object("PATCH", f"/sites/{site_name(name)}/basic-auth", dict(switches))
+
+    def publishing_user(self) -> dict[str, Any]:
+        """Return the user who may publish to every site."""
+        return self._object("GET", "/publishing-user")
+
+    def set_publishing_user(self, name: str, password: str) -> dict[str, Any]:
+        """Make that user."""
+        body = {"publishingUserName": name, "publishingPassword": password}
+        return self._object("PUT", "/publishing-user", body)
+
+    def remove_publishing_user(self) -> None:
+        """Forget that user."""
+        self._call("DELETE", "/publishing-user")
+
     def settings(self, name: str) -> dict[str, str]:
         """Return the app settings of a site."""
         return self._object("GET", f"/sites/{site_name(name)}/settings")

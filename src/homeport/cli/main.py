@@ -4,13 +4,14 @@ import sys
 
 import typer
 
-from homeport.cli.commands import extensions, settings, sites, xdt
+from homeport.cli.commands import extensions, publishing, settings, sites, xdt
 from homeport.cli.commands.check import check
 from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
 from homeport.cli.commands.explain import explain
 from homeport.cli.commands.logs import logs
 from homeport.cli.commands.platform import run_sample, status, up
+from homeport.cli.commands.publishing import publish_profile
 from homeport.model.errors import HomeportError
 
 
@@ -28,6 +29,8 @@ def homeport_app() -> typer.Typer:
     app.add_typer(sites.app, name="site")
     app.add_typer(extensions.app, name="extension")
     app.add_typer(settings.app, name="settings")
+    app.command("publish-profile")(publish_profile)
+    app.add_typer(publishing.app, name="publishing-user")
     app.command()(deploy)
     app.command()(logs)
     app.command()(check)

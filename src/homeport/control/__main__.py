@@ -15,9 +15,11 @@ from homeport.control.authorize import authorize_api
 from homeport.control.delivery import Delivery
 from homeport.control.lockout import Lockout
 from homeport.control.options import ControlOptions
+from homeport.control.publishing import Publishing
 from homeport.control.secrets_at_rest import open_secret_box
 from homeport.control.service import ControlService
 from homeport.control.store.database import open_database
+from homeport.control.store.publishing import PublishingStore
 from homeport.control.store.sites import SiteStore
 from homeport.node.listening import private_listener
 from homeport.node.local_api import configure_log, serve, stop_event
@@ -34,17 +36,20 @@ def main() -> None:
 
 async def _run(options: ControlOptions) -> None:
     engine = open_database(options.state)
-    store = SiteStore(engine, open_secret_box(options.state / "key"))
+    box = open_secret_box(options.state / "key")
+    store = SiteStore(engine, box)
+    publishing = PublishingStore(engine, box)
     agent = AgentClient(options.agent_socket)
     delivery = Delivery(store, agent, options)
     service = ControlService(store, agent, delivery, options)
+    profiles = Publishing(store, publishing, options)
     stop = stop_event()
     try:
         with private_listener(options.auth_socket) as auth, private_listener(options.socket) as control:
             _open_to_nginx(options.auth_socket)
             async with asyncio.TaskGroup() as tasks:
-                background = tasks.create_task(_in_background(delivery, service, stop, control))
-                authorize = authorize_api(store.publishing_credentials, Lockout(time.monotonic))
+                background = tasks.create_task(_in_background(delivery, service, profiles, stop, control))
+                authorize = authorize_api(publishing.access, Lockout(time.monotonic))
                 await serve(authorize, auth, stop)
                 background.cancel()
     finally:
@@ -53,11 +58,15 @@ async def _run(options: ControlOptions) -> None:
 
 
 async def _in_background(
-    delivery: Delivery, service: ControlService, stop: asyncio.Event, control: socket.socket
+    delivery: Delivery,
+    service: ControlService,
+    publishing: Publishing,
+    stop: asyncio.Event,
+    control: socket.socket,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
-        await serve(control_api(service, tasks), control, stop)
+        await serve(control_api(service, publishing, tasks), control, stop)
 
 
 def _open_to_nginx(path: Path) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from homeport.control.publishing import Publishing
 from homeport.control.service import ControlService
 from homeport.model.errors import Invalid, NotFound
 from homeport.model.site import SiteState
@@ -17,7 +18,7 @@ _LOG = "logs/control.log"
 _ACTIONS = {"start": SiteState.RUNNING, "stop": SiteState.STOPPED}
 
 
-def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
+def control_api(service: ControlService, publishing: Publishing, tasks: asyncio.TaskGroup) -> Starlette:
     """Return the application; installations run in `tasks`, so they go on when a client leaves."""
 
     async def get_status(_: Request) -> Response:
@@ -41,10 +42,13 @@ def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
 
     async def post_action(request: Request) -> Response:
         name, action = request.path_params["name"], request.path_params["action"]
+        if action == "newpassword":
+            await publishing.reset_password(name)
+            return JSONResponse(await service.site(name))
         if action == "restart":
             return JSONResponse(await service.restart(name))
         if action not in _ACTIONS:
-            raise NotFound(f"A site cannot '{action}'; it can start, stop and restart.")
+            raise NotFound(f"A site cannot '{action}'; it can start, stop, restart and newpassword.")
         return JSONResponse(await service.set_state(name, _ACTIONS[action]))
 
     async def get_settings(request: Request) -> Response:
@@ -64,6 +68,31 @@ def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
 
     async def delete_setting(request: Request) -> Response:
         await service.delete_setting(request.path_params["name"], request.path_params["key"])
+        return Response(status_code=204)
+
+    async def get_profile(request: Request) -> Response:
+        form = request.query_params.get("format")
+        text = await publishing.profile(request.path_params["name"], form)
+        return Response(text, media_type="application/xml", headers={"Cache-Control": "no-store"})
+
+    async def get_basic_auth(request: Request) -> Response:
+        return JSONResponse(await publishing.basic_auth(request.path_params["name"]))
+
+    async def patch_basic_auth(request: Request) -> Response:
+        changes = await _object(request)
+        return JSONResponse(await publishing.set_basic_auth(request.path_params["name"], changes))
+
+    async def get_publishing_user(_: Request) -> Response:
+        return JSONResponse(await publishing.user())
+
+    async def put_publishing_user(request: Request) -> Response:
+        body = await _object(request)
+        return JSONResponse(
+            await publishing.set_user(body.get("publishingUserName"), body.get("publishingPassword"))
+        )
+
+    async def delete_publishing_user(_: Request) -> Response:
+        await publishing.remove_user()
         return Response(status_code=204)
 
     async def get_gallery(_: Request) -> Response:
@@ -102,6 +131,12 @@ def control_api(service: ControlService, tasks: asyncio.TaskGroup) -> Starlette:
             Route("/sites/{name}/extensions", get_extensions, methods=["GET"]),
             Route("/sites/{name}/extensions", post_extensions, methods=["POST"]),
             Route("/sites/{name}/extensions/{id}", delete_extension, methods=["DELETE"]),
+            Route("/sites/{name}/publish-profile", get_profile, methods=["GET"]),
+            Route("/sites/{name}/basic-auth", get_basic_auth, methods=["GET"]),
+            Route("/sites/{name}/basic-auth", patch_basic_auth, methods=["PATCH"]),
+            Route("/publishing-user", get_publishing_user, methods=["GET"]),
+            Route("/publishing-user", put_publishing_user, methods=["PUT"]),
+            Route("/publishing-user", delete_publishing_user, methods=["DELETE"]),
             Route("/sites/{name}/{action}", post_action, methods=["POST"]),
             Route("/gallery", get_gallery),
         ],

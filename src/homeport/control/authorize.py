@@ -11,16 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from homeport.control.lockout import Lockout
+from homeport.control.store.publishing import PublishingAccess
 from homeport.model.secret import Secret
 
 _log = structlog.get_logger(__name__)
 _NOBODYS = Secret("no site has this password")
 
-FindCredentials = Callable[[str], tuple[str, Secret] | None]
-"""Takes a site's name; gives user and password of its publish profile, None for no such site. May block."""
+FindAccess = Callable[[str], PublishingAccess | None]
+"""Takes a site's name; gives what opens it, None for no such site. May block."""
 
 
-def authorize_api(find: FindCredentials, lockout: Lockout) -> Starlette:
+def authorize_api(find: FindAccess, lockout: Lockout) -> Starlette:
     """Return the application: 200 with `X-Homeport-User`, 401 with a challenge, 403 while an address is blocked."""
 
     async def authorize(request: Request) -> Response:
@@ -32,12 +33,17 @@ def authorize_api(find: FindCredentials, lockout: Lockout) -> Starlette:
         if given is None:
             return _challenge()
         user, password = given
-        if not matches(site, user, password, await asyncio.to_thread(find, site)):
+        access = await asyncio.to_thread(find, site)
+        name = matching_user(site, user, password, access)
+        if name is None or access is None:
             lockout.failed(site, client)
             _log.info("scm.refused", site=site, client=client)
             return _challenge()
+        if not access.scm:
+            _log.info("scm.basic-auth-is-off", site=site, client=client)
+            return _challenge()
         lockout.succeeded(site, client)
-        return Response(headers={"X-Homeport-User": f"${site}"})
+        return Response(headers={"X-Homeport-User": name})
 
     return Starlette(routes=[Route("/authorize", authorize, methods=["GET", "POST", "HEAD"])])
 
@@ -54,13 +60,20 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
     return (user, password) if colon else None
 
 
-def matches(site: str, user: str, password: str, stored: tuple[str, Secret] | None) -> bool:
-    r"""Compare with what is stored, `$site` and `site\$site` as the user, in the same time whatever is wrong."""
-    expected_user, expected_password = stored or ("", _NOBODYS)
-    right_password = expected_password.matches(password)
+def matching_user(site: str, user: str, password: str, access: PublishingAccess | None) -> str | None:
+    r"""Return who the credentials belong to, None for nobody: the site's own user or the user of all sites.
+
+    Each may be written as `user` or `site\user`. It takes the same time whatever is wrong.
+    """
+    own = (access.user, access.password) if access else ("", _NOBODYS)
+    shared = (access.shared if access else None) or ("", _NOBODYS)
     plain = user.lower().removeprefix(f"{site}\\")
-    right_user = Secret(expected_user).matches(plain)
-    return stored is not None and right_user and right_password
+    found = [
+        name
+        for name, secret in (own, shared)
+        if secret.matches(password) & Secret(name.lower()).matches(plain) and name
+    ]
+    return found[0] if access is not None and found else None
 
 
 def _challenge() -> Response:

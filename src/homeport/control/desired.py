@@ -41,7 +41,11 @@ def site_to_json(
         "https_url": address("https", f"{site.name}.{options.domain}", options.https_port),
         "scm_url": address("http", f"{site.name}.scm.{options.domain}", options.http_port),
         "hostnames": [f"{site.name}.{options.domain}", *site.hostnames],
-        "publishing": {"user": site.publishing_user, **password},
+        "publishing": {
+            "user": site.publishing_user,
+            **password,
+            "basic_auth": {"scm": site.basic_auth_scm, "ftp": site.basic_auth_ftp},
+        },
         "uid": site.uid,
         "created": site.created,
         "limits": dataclasses.asdict(site.limits),

@@ -80,6 +80,41 @@ def restart(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
     _act(name, "restart", data=data, as_json=as_json)
 
 
+@app.command("reset-credentials")
+def reset_credentials(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
+    """Give a site another publishing password; publish profiles handed out before stop working."""
+    with open_control(data) as control:
+        site = control.act(name, "newpassword")
+    if as_json:
+        show_json(site["publishing"])
+        return
+    show_line(f"user      {site['publishing']['user']}")
+    show_line(f"password  {site['publishing']['password']}")
+
+
+@app.command("basic-auth")
+def basic_auth(
+    name: Site,
+    *,
+    scm: Annotated[bool | None, typer.Option("--scm/--no-scm", help="For the SCM site.")] = None,
+    ftp: Annotated[bool | None, typer.Option("--ftp/--no-ftp", help="For FTP.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show or switch whether a site can be published to with user and password.
+
+    While it is off for the SCM site, homeport deploy and homeport logs cannot reach the site either.
+    """
+    asked = {key: value for key, value in (("scm", scm), ("ftp", ftp)) if value is not None}
+    with open_control(data) as control:
+        now = control.set_basic_auth(name, asked) if asked else control.basic_auth(name)
+    if as_json:
+        show_json(now)
+        return
+    for key, allowed in now.items():
+        show_line(f"{key}  {'on' if allowed else 'off'}")
+
+
 @app.command()
 def delete(
     name: Site,

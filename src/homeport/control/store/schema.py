@@ -37,7 +37,17 @@ SITES = sa.Table(
     sa.Column("publishing_user", sa.String(80), nullable=False),
     sa.Column("publishing_password", sa.LargeBinary, nullable=False),
     sa.Column("limits", sa.JSON, nullable=False),
+    sa.Column("basic_auth_scm", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("basic_auth_ftp", sa.Boolean, nullable=False, server_default=sa.true()),
 )
+PUBLISHING_USERS = sa.Table(
+    "publishing_users",
+    METADATA,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("password", sa.LargeBinary, nullable=False),
+)
+"""The user who may publish to every site: one row at most."""
+
 APP_SETTINGS = sa.Table(
     "app_settings",
     METADATA,

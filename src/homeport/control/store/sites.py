@@ -29,6 +29,8 @@ class StoredSite:
     publishing_user: str
     publishing_password: Secret
     deleting: bool = False
+    basic_auth_scm: bool = True
+    basic_auth_ftp: bool = True
     limits: Limits = field(default_factory=Limits)
     app_settings: Mapping[str, Secret] = field(default_factory=dict)
     runtimes: tuple[InstalledRuntime, ...] = ()
@@ -60,15 +62,6 @@ class SiteStore:
         """Return one site. Raises `NotFound`."""
         with self._engine.begin() as connection:
             return self._read(connection, site_id=_site_id(connection, name))[0]
-
-    def publishing_credentials(self, name: str) -> tuple[str, Secret] | None:
-        """Return user and password of a site's publish profile; None for no such site."""
-        query = sa.select(SITES.c.publishing_user, SITES.c.publishing_password).where(
-            SITES.c.name == name.lower()
-        )
-        with self._engine.begin() as connection:
-            row = connection.execute(query.where(SITES.c.deleting.is_(False))).first()
-        return None if row is None else (row[0], self._box.open(row[1]))
 
     def create(self, name: SiteName, *, password: Secret) -> StoredSite:
         """Add a running site with a Unix user of its own. Raises `Conflict` when the name is taken."""
@@ -189,6 +182,8 @@ class SiteStore:
                 publishing_user=row["publishing_user"],
                 publishing_password=self._box.open(row["publishing_password"]),
                 deleting=row["deleting"],
+                basic_auth_scm=row["basic_auth_scm"],
+                basic_auth_ftp=row["basic_auth_ftp"],
                 limits=Limits(**row["limits"]),
                 app_settings={each["name"]: self._box.open(each["value"]) for each in settings[row["id"]]},
                 runtimes=tuple(_runtime(each) for each in runtimes[row["id"]]),
