@@ -31,16 +31,16 @@ class Keyboard:
     agent: MemoryAgent
 
     def type(
-        self, *words: str | Path, status: int = 0, **environment: str
+        self, *words: str | Path, status: int = 0, typed: str = "", **environment: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run the command with these words and expect its exit code."""
+        """Run the command with these words and this input, and expect its exit code."""
         done = subprocess.run(
             [HOMEPORT, *words],
             env=self.environment | environment,
             capture_output=True,
             text=True,
             timeout=60,
-            stdin=subprocess.DEVNULL,
+            input=typed,
         )
         assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -15,7 +15,7 @@ def test_a_created_site_is_printed_with_its_credentials(keyboard: Keyboard) -> N
     site = keyboard.json("site", "create", "hello")
 
     assert {"name", "state", "url", "scm_url", "https_url", "publishing", "uid"} <= site.keys()
-    assert set(site["publishing"]) == {"user", "password"}
+    assert set(site["publishing"]) == {"user", "password", "basic_auth"}
 
 
 def test_for_a_person_the_same_stands_in_lines(keyboard: Keyboard) -> None:
