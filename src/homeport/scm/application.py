@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.checking.endpoint import CheckEndpoint
+from homeport.scm.browser.assets import serve_asset
+from homeport.scm.browser.pages import MOVED, Pages
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
@@ -23,8 +25,11 @@ from homeport.scm.rest_routes import extension_routes, file_routes, process_rout
 from homeport.scm.settings.endpoint import SettingsEndpoint
 from homeport.scm.settings.stack import SettingsProviders
 from homeport.scm.site_pages import SitePages
+from homeport.scm.terminal.endpoint import TerminalEndpoint
 from homeport.scm.vfs.endpoint import VfsEndpoint
 from homeport.scm.vfs.places import Places
+
+_TERMINAL = "/api/homeport/terminal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     """Build the site's application; `stopping` ends its endless answers."""
     activity = Activity()
     providers = SettingsProviders(options.home, options.environment)
+    places = _places(options)
     lock = DeploymentLock(options.home, instance=options.instance)
     store = DeploymentStore(options.home, lock=lock)
     hooks = WebHooks(options.home)
@@ -58,7 +64,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     )
     routes = (
         *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
-        *_file_routes(options, providers),
+        *_file_routes(options, providers, places=places),
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         route("/api/publish", zipdeploy.publish, verbs="POST PUT", alias=True),
         *_deployment_routes(deployments),
@@ -66,8 +72,9 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *process_routes(options, channel),
         *extension_routes(options, channel=channel, providers=providers, activity=activity),
-        *_page_routes(SitePages(options)),
         route("/api/homeport/check", CheckEndpoint(options, providers=providers).check),
+        *_site_routes(SitePages(options)),
+        *_page_routes(Pages(options, providers=providers, store=store, places=places)),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,
@@ -75,8 +82,9 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
             alias=True,
         ),
     )
+    terminal = TerminalEndpoint(options, providers=providers, stopping=stopping)
     return Application(
-        asgi=Boundary(routes, activity=activity),
+        asgi=Boundary(routes, activity=activity, websockets={_TERMINAL: terminal.serve}),
         activity=activity,
         deployer=deployer,
         runs=runs,
@@ -88,10 +96,13 @@ def _command_routes(command: CommandEndpoint) -> tuple[Route, ...]:
     return (route("/api/command", command.run, verbs="POST", alias=True),)
 
 
-def _file_routes(options: ScmOptions, providers: SettingsProviders) -> tuple[Route, ...]:
+def _places(options: ScmOptions) -> Places:
     special = {"SystemDrive": options.system_drive, "LocalSiteRoot": options.local} if options.site else {}
     known = {name: path for name, path in special.items() if path.is_dir()}
-    places = Places(options.layout, special=known)
+    return Places(options.layout, special=known)
+
+
+def _file_routes(options: ScmOptions, providers: SettingsProviders, *, places: Places) -> tuple[Route, ...]:
     vfs = VfsEndpoint(places)
     return (
         *file_routes(options, places=places, providers=providers),
@@ -121,10 +132,21 @@ def _settings_routes(settings: SettingsEndpoint) -> tuple[Route, ...]:
     )
 
 
-def _page_routes(pages: SitePages) -> tuple[Route, ...]:
+def _page_routes(pages: Pages) -> tuple[Route, ...]:
     return (
-        route("/", pages.landing),
+        route("/", pages.home),
         route("/failures/{id}", pages.failure),
+        route("/DebugConsole", pages.console),
+        route("/files{path*}", pages.files),
+        route("/Env", pages.environment),
+        route("/api/homeport/rename", pages.rename, verbs="POST"),
+        route("/assets{path*}", serve_asset),
+        *(route(address, pages.redirect) for address in MOVED),
+    )
+
+
+def _site_routes(pages: SitePages) -> tuple[Route, ...]:
+    return (
         route("/api/homeport/failures", pages.failures_json),
         route("/api/homeport/failures/{id}", pages.failure_json),
         route("/api/environment", pages.environment, alias=True),

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -30,7 +31,7 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
         application.asgi,
         loop="asyncio",
         http="h11",
-        ws="none",
+        ws=_websocket_protocol,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -91,6 +92,13 @@ async def _leave_when_idle(server: uvicorn.Server, application: Application, *, 
             server.should_exit = True
             return
         await asyncio.sleep(min(max(left, _LOOK_SECONDS), idle_seconds))
+
+
+def _websocket_protocol(**settings: Any) -> asyncio.Protocol:
+    """Make uvicorn's WebSocket protocol; imported when the first one comes, not at every cold start."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**settings)
 
 
 def _passed(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What the SCM site tells about itself: pages, failures, `/api/environment`, `/api/scm/info`."""
+"""What the SCM site tells about itself: failures, `/api/environment`, `/api/scm/info`."""
 
 import asyncio
 
@@ -9,7 +9,6 @@ from homeport.scm.failures import Failures
 from homeport.scm.http.address import origin
 from homeport.scm.http.answers import json_answer, message
 from homeport.scm.options import ScmOptions
-from homeport.scm.pages import failure_page, landing_page, missing_page
 
 _NO_REPOSITORY = 0
 
@@ -20,17 +19,6 @@ class SitePages:
     def __init__(self, options: ScmOptions) -> None:
         self._options = options
         self._failures = Failures(options.home)
-
-    async def landing(self, _request: Request) -> Response:
-        """GET `/`."""
-        failures = await asyncio.to_thread(self._failures.newest)
-        return landing_page(site=self._options.site, hostname=self._options.hostname, failures=failures)
-
-    async def failure(self, request: Request) -> Response:
-        """GET `/failures/{id}`: the page of one failure."""
-        failure = await asyncio.to_thread(self._failures.read, request.path_params["id"])
-        site = self._options.site
-        return missing_page(site=site) if failure is None else failure_page(failure, site=site)
 
     async def failures_json(self, _request: Request) -> Response:
         """GET `/api/homeport/failures`."""

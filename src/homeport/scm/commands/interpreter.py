@@ -90,10 +90,17 @@ class Interpreter:
         self._batch: list[list[str]] = []
 
     async def run_line(self, line: str, console: Console, *, handles: Handles) -> int:
-        """Run a line as typed at the prompt; errors of syntax are printed."""
+        """Run a line as typed at the prompt; errors of syntax are printed, `exit` ends the line."""
+        try:
+            return await self.run_typed(line, console, handles=handles)
+        except LeaveConsole as leave:
+            return leave.code
+
+    async def run_typed(self, line: str, console: Console, *, handles: Handles) -> int:
+        """Run a line of a prompt that goes on: `exit` is the caller's, as `LeaveConsole`."""
         try:
             return await self._run_text(expand_prompt(line, console.variables()), console, handles=handles)
-        except (LeaveConsole, LeaveBatch) as leave:
+        except LeaveBatch as leave:
             return leave.code
         except GoTo:
             return 0

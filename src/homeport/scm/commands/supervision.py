@@ -5,6 +5,7 @@ carries the command's mark in its environment: a daemon that left the tree does.
 """
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -28,6 +29,16 @@ class Family:
     def remove(self, pid: int) -> None:
         """Forget a process that ended: its number may be used again."""
         self._started.discard(pid)
+
+    def is_running(self) -> bool:
+        """Tell whether a program that was started for the command has not ended yet."""
+        return bool(self._started)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the programs and to what they started in their process groups."""
+        for pid in tuple(self._started):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
 
     def cpu_seconds(self) -> float:
         """Sum the CPU time of the members and of the children that they have waited for."""

@@ -1,9 +1,9 @@
 """The address that the caller used, as the front end tells it."""
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 
-def origin(request: Request) -> str:
+def origin(request: HTTPConnection) -> str:
     """Return `scheme://host` as the caller wrote it; the front end drops what clients forge."""
     scheme = request.headers.get("x-forwarded-proto", "http").split(",")[0].strip()
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "localhost")

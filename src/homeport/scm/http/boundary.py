@@ -4,20 +4,24 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from homeport.model.errors import HomeportError
 from homeport.scm.http.answers import exception_detail, homeport_error
 from homeport.scm.http.bodies import Refused
-from homeport.scm.http.forgery import refusal
+from homeport.scm.http.forgery import is_forged, refusal
 from homeport.scm.http.routes import Route, find
 
 _ID_LENGTH = 128
+_POLICY_VIOLATION = 1008
+
+ServeWebSocket = Callable[[WebSocket], Awaitable[None]]
 
 
 class Activity:
@@ -49,12 +53,22 @@ class Activity:
 class Boundary:
     """The ASGI application: one route table between a request and its answer."""
 
-    def __init__(self, routes: Sequence[Route], *, activity: Activity) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        activity: Activity,
+        websockets: Mapping[str, ServeWebSocket] | None = None,
+    ) -> None:
         self._routes = tuple(routes)
         self._activity = activity
+        self._websockets = websockets or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or carry one WebSocket."""
+        if scope["type"] == "websocket":
+            await self._carry(WebSocket(scope, receive, send))
+            return
         assert scope["type"] == "http"
         request = Request(scope, receive)
         identity = _request_id(request)
@@ -70,6 +84,14 @@ class Boundary:
             except ClientDisconnect:
                 return
             await response(scope, receive, send_with_id)
+
+    async def _carry(self, websocket: WebSocket) -> None:
+        serve = self._websockets.get(websocket.url.path)
+        if serve is None or is_forged(websocket):
+            await websocket.close(_POLICY_VIOLATION)  # before it is accepted, this is an answer of 403
+            return
+        with self._activity.busy():
+            await serve(websocket)
 
     async def _answer(self, request: Request) -> Response:
         try:

@@ -7,7 +7,7 @@ Kudu left that to its front end (Kudu reference §11.2). Here the SCM app itself
 import re
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from homeport.scm.http.address import origin, raw_path
@@ -26,7 +26,7 @@ _READABLE = re.compile(
 
 def refusal(request: Request) -> Response | None:
     """Return the answer to a request that no handler may see, None for the rest."""
-    if request.method not in _SAFE and _forged(request):
+    if request.method not in _SAFE and is_forged(request):
         return message(
             403, "The request comes from a page of another site; use this site's own pages or a client."
         )
@@ -35,7 +35,8 @@ def refusal(request: Request) -> Response | None:
     return None
 
 
-def _forged(request: Request) -> bool:
+def is_forged(request: HTTPConnection) -> bool:
+    """Tell a request or WebSocket that a page of another origin makes with its reader's credentials."""
     site = request.headers.get("sec-fetch-site")
     if site is not None and site not in _OWN:
         return True
