@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: setup run test test-quick check fmt bench docs clean
+.PHONY: setup run test test-quick check fmt bench docs vendor clean
 
 setup: .venv/.ready
 
@@ -40,6 +40,9 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m homeport.cli docs
+
+vendor:
+	@scripts/refresh-xterm
 
 clean:
 	rm -rf .venv build src/*.egg-info

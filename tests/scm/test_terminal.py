@@ -187,11 +187,12 @@ def test_a_killed_shell_leaves_nothing_behind(scm: ScmProcess) -> None:
 
 def test_a_sixth_terminal_ends_the_one_that_was_quiet_longest(scm: ScmProcess) -> None:
     with ExitStack() as stack:
-        first, *others = (stack.enter_context(opened(scm, "shell=bash")) for _ in range(6))
-        for terminal in others:
-            terminal.await_prompt()
+        terminals = []
+        for _ in range(6):
+            terminals.append(stack.enter_context(opened(scm, "shell=bash")))
+            terminals[-1].await_prompt()
         with pytest.raises(ConnectionClosed):
-            first.expect("nothing that is ever printed")
+            terminals[0].expect("nothing that is ever printed")
 
 
 @pytest.mark.parametrize(

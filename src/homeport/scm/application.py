@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 
 from homeport.scm.agent_channel import AgentChannel
-from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.browser.assets import serve_asset
 from homeport.scm.browser.pages import MOVED, Pages
+from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds

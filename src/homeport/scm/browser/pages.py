@@ -73,6 +73,7 @@ class Pages:
             shell="bash" if asked == "bash" else "cmd",
             powershell=asked == "powershell",
             folder=await asyncio.to_thread(read_folder, place, url_path),
+            search="",
             directory=str(place.target),
             home=str(self._options.home),
         )
@@ -144,7 +145,8 @@ class Pages:
             "Site folder": self._places.shown(self._options.home),
             "Content": self._places.shown(self._options.web_root),
             "Temporary folder": self._places.shown(self._options.temporary),
-            "Pythons": ", ".join(self._places.shown(Path(runtime.folder)) for runtime in runtimes) or "none yet",
+            "Pythons": ", ".join(self._places.shown(Path(runtime.folder)) for runtime in runtimes)
+            or "none yet",
             "System": f"{platform.system()} {platform.release()}, {os.cpu_count()} processors",
             "SCM site": f"Homeport {_version()} on Python {platform.python_version()}, started {_started()}",
         }
