@@ -1,14 +1,17 @@
 """The cases of URL Rewrite: rules, requests, and what must come of each; read by the pure tests and those with nginx.
 
-A case is a file of `rewrite/`: what stands in `<rewrite>` (rules, maps and lists in any order), a line `---`, and then
+A case is a file of `rewrite/`: what stands in `<rewrite>` (where there is no `<rules>`, all rules come into one), a line `---`, and then
 requests (`VERB target | Header: value`), each followed by its outcome:
 
 - `-> pass PATH?QUERY | VARIABLE: value` goes on with that URL; the path is percent-encoded, the query as it is;
 - `-> 302 LOCATION`, `-> 403`, `-> abort` answer.
+
+A line `+++ FOLDER` before more rules begins the `<rewrite>` of that folder's own web.config.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -38,6 +41,7 @@ class Case:
     name: str
     web_config: bytes
     exchanges: tuple[Exchange, ...]
+    folders: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def cases() -> list[Case]:
@@ -45,17 +49,26 @@ def cases() -> list[Case]:
 
 
 def _read(path: Path) -> Case:
-    section, _, lines = path.read_text().partition("---\n")
+    text, _, lines = path.read_text().partition("---\n")
+    section, *below = re.split(r"^\+\+\+ ", text, flags=re.MULTILINE)
     pairs = [line for line in lines.splitlines() if line.strip()]
     exchanges = [_exchange(*pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
-    return Case(path.stem, _web_config(section).encode(), tuple(exchanges))
+    parted = (part.partition("\n") for part in below)
+    folders = {folder.strip(): web_config(rules).encode() for folder, _, rules in parted}
+    return Case(path.stem, web_config(section).encode(), tuple(exchanges), folders)
 
 
-def _web_config(section: str) -> str:
+def web_config(section: str) -> str:
+    if "<rules>" in section:
+        return _document(section)
     rules = "".join(_RULE.findall(section))
+    return _document(f"{_RULE.sub('', section)}<rules>{rules}</rules>")
+
+
+def _document(section: str) -> str:
     return (
         "<configuration><system.webServer>"
-        f"<rewrite>{_RULE.sub('', section)}<rules>{rules}</rules></rewrite>"
+        f"<rewrite>{section}</rewrite>"
         '<security><requestFiltering allowDoubleEscaping="true"/></security>'
         "</system.webServer></configuration>"
     )

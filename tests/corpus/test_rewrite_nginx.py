@@ -33,7 +33,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     (folders.root / "secret.txt").write_text("secret")
     sites = []
     for case in CASES:
-        plan = compiled(case.web_config)
+        plan = compiled(case.web_config, folders=case.folders)
         pools = tuple(replace(pool, kind=PoolKind.PROGRAM) for pool in python_plan().pools)
         plan = python_plan(rewriting=plan.rewriting, places=plan.places, pools=pools)
         name = case.name.replace("_", "-")

@@ -85,7 +85,7 @@ def normalised(outcome: str) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_specification(case: Case) -> None:
-    plan = compiled(case.web_config)
+    plan = compiled(case.web_config, folders=case.folders)
     assert plan.rewriting, plan.findings
     for exchange in case.exchanges:
         outcome = shown(evaluate(plan.rewriting, request_of(exchange)))

@@ -1,7 +1,7 @@
 """`<system.webServer><rewrite>`: URL Rewrite (IIS reference §5.7)."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import unquote
@@ -134,17 +134,19 @@ _RULE = ElementRow(
     ),
 )
 
+_RULES = (
+    _RULE,
+    ElementRow(name="remove", attributes=full("name")),
+    ElementRow(name="clear"),
+)
+
 TABLE = ElementRow(
     name="rewrite",
     children=(
         ElementRow(
             name="rules",
             attributes=(_CONFIG_SOURCE,),
-            children=(
-                _RULE,
-                ElementRow(name="remove", attributes=full("name")),
-                ElementRow(name="clear"),
-            ),
+            children=_RULES,
         ),
         ElementRow(
             name="rewriteMaps",
@@ -178,7 +180,13 @@ TABLE = ElementRow(
                 ElementRow(name="clear"),
             ),
         ),
-        *absent("globalRules", "outboundRules", "providers"),
+        ElementRow(
+            name="globalRules",
+            support=Support.PARTIAL,
+            note="Honoured in web.config, too, before all other rules; IIS takes it in applicationHost.config only.",
+            children=_RULES,
+        ),
+        *absent("outboundRules", "providers"),
     ),
 )
 
@@ -206,14 +214,30 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewriting:
-    """What of URL Rewrite is in force at one place; `allowed` are upper-case names that rules may set."""
+@dataclass(frozen=True, slots=True)
+class _RuleList:
+    """One collection: its rules in force, and the names of those that are switched off."""
 
     rules: tuple[RewriteRule, ...] = ()
+    disabled: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriting:
+    """What of URL Rewrite is in force at one place; `allowed` are upper-case names that rules may set.
+
+    `outer` are the global rules, which come first.
+    """
+
+    outer: _RuleList = _RuleList()
+    own: _RuleList = _RuleList()
     maps: tuple[RewriteMap, ...] = ()
     allowed: frozenset[str] = frozenset()
-    disabled: frozenset[str] = frozenset()
+
+    @property
+    def rules(self) -> tuple[RewriteRule, ...]:
+        """All rules in the order they are tried."""
+        return (*self.outer.rules, *self.own.rules)
 
     def folder(self, url: str) -> FolderRules:
         """Give the rules with the maps they use, as those of a folder."""
@@ -230,7 +254,6 @@ def apply_rewrite(
 
     Raises `Fault` for what IIS answers 500.19 to, and for patterns and texts that cannot be used.
     """
-    findings: list[Finding] = []
     maps = inherited.maps
     for element in section.named("rewriteMaps"):
         maps = _maps(element, maps)
@@ -238,27 +261,14 @@ def apply_rewrite(
     for element in section.named("allowedServerVariables"):
         allowed = _allowed(element, allowed)
     reader = _RuleReader(maps={known.name for known in maps}, allowed=allowed, base=base, file=file)
-    rules, disabled = list(inherited.rules), set(inherited.disabled)
+    own, outer = inherited.own, inherited.outer
+    for element in section.named("globalRules"):
+        outer = reader.apply(element, outer)
     for element in section.named("rules"):
-        count_entries(element)
-        for child in element.children:
-            match child.name:
-                case "rule":
-                    rule, enabled = reader.read(child, taken={rule.name for rule in rules} | disabled)
-                    if enabled:
-                        rules.append(rule)
-                    else:
-                        disabled.add(rule.name)
-                case "remove":
-                    name = required(child, "name")
-                    findings += _nothing_to_remove(child, name, rules, disabled, file=file)
-                    rules = [rule for rule in rules if rule.name != name]
-                    disabled.discard(name)
-                case "clear":
-                    rules, disabled = [], set()
-    state = Rewriting(rules=tuple(rules), maps=maps, allowed=allowed, disabled=frozenset(disabled))
+        own = reader.apply(element, own)
+    state = Rewriting(outer=outer, own=own, maps=maps, allowed=allowed)
     _check(state, section)
-    return state, [*findings, *reader.findings]
+    return state, reader.findings
 
 
 def distinct_rules(folders: Mapping[str, FolderRules]) -> tuple[FolderRules, ...]:
@@ -395,8 +405,38 @@ class _RuleReader:
         self._file = file
         self.findings: list[Finding] = []
 
-    def read(self, element: Element, *, taken: Collection[str]) -> tuple[RewriteRule, bool]:
-        """Read a rule; the second value says whether it is enabled. Raises `Fault`."""
+    def apply(self, section: Element, inherited: _RuleList) -> _RuleList:
+        """Apply a collection of rules to what it inherits. Raises `Fault`."""
+        count_entries(section)
+        rules, disabled = list(inherited.rules), set(inherited.disabled)
+        for child in section.children:
+            match child.name:
+                case "rule":
+                    rule, enabled = self._rule(child, taken={rule.name for rule in rules} | disabled)
+                    if enabled:
+                        rules.append(rule)
+                    else:
+                        disabled.add(rule.name)
+                case "remove":
+                    name = required(child, "name")
+                    self._remove(child, name, {rule.name for rule in rules} | disabled)
+                    rules = [rule for rule in rules if rule.name != name]
+                    disabled.discard(name)
+                case "clear":
+                    rules, disabled = [], set()
+        return _RuleList(tuple(rules), frozenset(disabled))
+
+    def _remove(self, element: Element, name: str, present: Collection[str]) -> None:
+        if name not in present:
+            self._note(
+                Severity.INFO,
+                "nothing-to-remove",
+                f"There is no rewrite rule '{name}' to remove; letter case counts.",
+                line=element.line,
+            )
+
+    def _rule(self, element: Element, *, taken: Collection[str]) -> tuple[RewriteRule, bool]:
+        """Read a rule; the second value says whether it is enabled."""
         name = required(element, "name")
         if name in taken:
             raise _duplicate(element, "rewrite rule", name)
@@ -617,19 +657,3 @@ def _as_path(template: Template) -> Template:
         mapped = _CONTENT.sub(lambda _: CONTENT_ROOT, first.replace("/", "\\")).replace("\\", "/")
         parts[:1] = [mapped] if mapped else []
     return Template(tuple(parts))
-
-
-def _nothing_to_remove(
-    element: Element, name: str, rules: Sequence[RewriteRule], disabled: Collection[str], *, file: str
-) -> list[Finding]:
-    if name in disabled or any(rule.name == name for rule in rules):
-        return []
-    return [
-        Finding(
-            severity=Severity.INFO,
-            code="webconfig.nothing-to-remove",
-            message=f"There is no rewrite rule '{name}' to remove; letter case counts.",
-            file=file,
-            line=element.line,
-        )
-    ]

@@ -1,0 +1,152 @@
+"""Rewrite rules that are written to do harm, and requests that try to."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from homeport.model.errors import Invalid
+from homeport.node.nginx.server import render_site
+from homeport.webconfig.rewriting.rules import FolderRules
+from webconfig.sites import compiled
+
+from .running import POOL, Folders, Nginx, check, fcgi_app, python_plan, running_nginx
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def rewriting(section: str) -> tuple[FolderRules, ...]:
+    document = (
+        f"<configuration><system.webServer><rewrite>{section}</rewrite></system.webServer></configuration>"
+    )
+    return compiled(document).rewriting
+
+
+def serve(folders: Folders, stack: ExitStack, section: str) -> Nginx:
+    stack.enter_context(fcgi_app(folders.socket(POOL)))
+    plan = python_plan(rewriting=rewriting(section))
+    return stack.enter_context(running_nginx(folders, folders.site(plan)))
+
+
+def test_patterns_that_take_too_long_end_the_request_and_nothing_else(
+    folders: Folders, stack: ExitStack
+) -> None:
+    patterns = [
+        "(a+)+$",
+        "^(a|a)*$",
+        "^(a|aa)+$",
+        "(.*)*x$",
+        ".*.*.*.*[xy]$",
+        "a*a*a*a*a*[xy]",
+        "([a-z]+)([a-z]*)[0-9]",
+        "(?=(a+))a*b\\1[xy]",
+        "(a?){25}a{25}[xy]",
+        "^(([a-z])+.)+[A-Z]([a-z])+$",
+    ]
+    rules = "".join(
+        f'<rule name="{at}"><match url={quoteattr(f"^{at}/")}/><conditions>'
+        f'<add input="{{QUERY_STRING}}" pattern={quoteattr(pattern)} negate="true"/></conditions>'
+        '<action type="Rewrite" url="/no"/></rule>'
+        for at, pattern in enumerate(patterns)
+    )
+    nginx = serve(folders, stack, f"<rules>{rules}</rules>")
+
+    for at in range(len(patterns)):
+        statuses = {nginx.request(f"/{at}/?{'a' * size}!").status for size in (10, 40, 1900)}
+        assert statuses <= {200, 500}, patterns[at]
+        assert nginx.request("/quick").text == "hello"
+    assert nginx.request(f"/0/?{'a' * 40}!").status == 500
+
+
+def test_what_rules_use_inside_cannot_be_asked_for(folders: Folders, stack: ExitStack) -> None:
+    action = '<action type="CustomResponse" statusCode="403" statusReason="&lt;b&gt;"/>'
+    nginx = serve(folders, stack, f'<rules><rule name="1"><match url="^a$"/>{action}</rule></rules>')
+
+    answered = nginx.request("/a")
+    assert answered.status == 403
+    assert "<h1>&lt;b&gt;</h1>" in answered.text
+    assert nginx.request("/.homeport/respond/0").status == 404
+
+
+def test_a_filtered_url_is_refused_before_a_rule_can_hide_it(folders: Folders, stack: ExitStack) -> None:
+    action = '<action type="Rewrite" url="/app"/>'
+    nginx = serve(folders, stack, f'<rules><rule name="1"><match url=".*"/>{action}</rule></rules>')
+
+    assert nginx.request("/x").text == "hello"
+    assert nginx.request("/web.config").status == 404
+    assert nginx.request("/a/bin/x").status == 404
+
+
+def test_a_link_is_no_file_to_a_rule(folders: Folders, stack: ExitStack) -> None:
+    (folders.root / "secret.txt").write_text("secret")
+    (folders.content / "link.txt").symlink_to(folders.root / "secret.txt")
+    (folders.content / "file.txt").write_text("file")
+    nginx = serve(
+        folders,
+        stack,
+        '<rules><rule name="1"><match url=".*"/><conditions>'
+        '<add input="{REQUEST_FILENAME}" matchType="IsFile"/></conditions>'
+        '<action type="CustomResponse" statusCode="410"/></rule></rules>',
+    )
+
+    assert nginx.request("/file.txt").status == 410
+    assert nginx.request("/link.txt").text == "hello"
+
+
+hostile = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        [
+            '"; return 200 x; #',
+            "}\n}",
+            "$homeport_dollar",
+            "${uri}$1",
+            "\\",
+            '\\\\"',
+            "';",
+            "default",
+            "include",
+            "hostnames",
+            "volatile",
+            "~^(?<homeport_hit>.*)$",
+            "(*UTF8)(*LIMIT_MATCH=0)x",
+            "a" * 900,
+            "é" * 300,
+            "{R:1}{C:1}{HTTP_A-B}{HTTP_" + "X" * 50 + "}",
+            "{M:{R:0}}{ToLower:{UrlEncode:{URL}}}",
+            "(?:a{0,9}){0,9}(b)[^\\]]\\/",
+        ]
+    ),
+)
+attribute = hostile.map(lambda text: quoteattr("".join(c if c.isprintable() else "" for c in text)))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(*[attribute] * 7)
+def test_no_value_changes_the_structure_of_the_configuration(
+    folders: Folders, pattern: str, text: str, url: str, key: str, value: str, more: str, last: str
+) -> None:
+    section = (
+        f'<rewriteMaps><rewriteMap name="m" defaultValue={more}><add key={key} value={value}/></rewriteMap>'
+        f'<rewriteMap name="n" ignoreCase="false"><add key={key} value={value}/></rewriteMap></rewriteMaps>'
+        f'<rules><rule name="1"><match url={pattern}/>'
+        f'<conditions><add input={text} pattern={last} ignoreCase="false"/>'
+        f'<add input={text} matchType="IsFile"/></conditions><action type="Rewrite" url={url}/></rule>'
+        f'<rule name="2"><match url={last}/><action type="Redirect" url={url}/></rule>'
+        '<rule name="3"><match url="x"/><action type="CustomResponse" statusCode="403" '
+        f"statusReason={more} statusDescription={value}/></rule>"
+        '<rule name="4"><match url="x"/><action type="Redirect" url="{m:{R:0}}{n:{R:0}}"/></rule></rules>'
+    )
+    try:
+        rendered = render_site(folders.site(python_plan(rewriting=rewriting(section))))
+    except Invalid:
+        return
+    result = check(folders, rendered)
+    assert result.returncode == 0, result.stderr
