@@ -8,8 +8,12 @@ from homeport.scm.browser.assets import serve_asset
 from homeport.scm.browser.pages import MOVED, Pages
 from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.command import CommandEndpoint
+from homeport.scm.deployments.commits import CommitDeployer
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
+from homeport.scm.deployments.fetch_hook import FetchHook
+from homeport.scm.deployments.git_http import GitEndpoint
+from homeport.scm.deployments.git_repository import GitRepository
 from homeport.scm.deployments.kept import KeptDeployments
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.redeploy import Redeployer
@@ -58,7 +62,19 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     zipdeploy = ZipDeployEndpoint(
         deployer, lock=lock, options=options, providers=providers, runs=runs, retry_seconds=retry
     )
-    redeployer = Redeployer(deployer, kept=KeptDeployments(options.home, store), runs=runs, options=options)
+    commits = CommitDeployer(
+        deployer,
+        store=store,
+        repository=GitRepository(options.home, environment=options.environment),
+        providers=providers,
+    )
+    git = GitEndpoint(deployer, commits=commits, lock=lock, runs=runs, options=options, providers=providers)
+    fetching = FetchHook(
+        deployer, store=store, commits=commits, lock=lock, runs=runs, providers=providers, retry_seconds=retry
+    )
+    redeployer = Redeployer(
+        deployer, kept=KeptDeployments(options.home, store), commits=commits, runs=runs, options=options
+    )
     deployments = DeploymentsEndpoint(
         store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
     )
@@ -68,6 +84,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         route("/api/publish", zipdeploy.publish, verbs="POST PUT", alias=True),
         *_deployment_routes(deployments),
+        *_git_routes(git, fetching),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *process_routes(options, channel),
@@ -115,11 +132,26 @@ def _file_routes(options: ScmOptions, providers: SettingsProviders, *, places: P
 def _deployment_routes(deployments: DeploymentsEndpoint) -> tuple[Route, ...]:
     return (
         route("/api/deployments", deployments.list, alias=True),
+        route("/api/deployments", deployments.put_head, verbs="PUT", alias=True),
         route("/api/deployments/{id}", deployments.read, alias=True),
         route("/api/deployments/{id}", deployments.put, verbs="PUT", alias=True),
         route("/api/deployments/{id}", deployments.remove, verbs="DELETE", alias=True),
         route("/api/deployments/{id}/log", deployments.log, alias=True),
         route("/api/deployments/{id}/log/{log_id}", deployments.log_details, alias=True),
+    )
+
+
+def _git_routes(git: GitEndpoint, fetching: FetchHook) -> tuple[Route, ...]:
+    return (
+        route("/deploy", fetching.look),
+        route("/deploy", fetching.deploy, verbs="POST"),
+        route("/git{path*}", git.any_repository, verbs="GET POST"),
+        route("/info/refs", git.references),
+        route("/git-upload-pack", git.upload_pack, verbs="POST"),
+        route("/git-receive-pack", git.receive_pack, verbs="POST"),
+        route("/{repository}.git/info/refs", git.references),
+        route("/{repository}.git/git-upload-pack", git.upload_pack, verbs="POST"),
+        route("/{repository}.git/git-receive-pack", git.receive_pack, verbs="POST"),
     )
 
 

@@ -11,6 +11,7 @@ from homeport.scm.http.answers import json_answer, message
 from homeport.scm.options import ScmOptions
 
 _NO_REPOSITORY = 0
+_GIT = 1
 
 
 class SitePages:
@@ -46,6 +47,7 @@ class SitePages:
         return json_answer({"version": number})
 
     async def repository(self, request: Request) -> Response:
-        """GET `/api/scm/info` (Kudu reference §5.4): there is no repository yet."""
+        """GET `/api/scm/info` (Kudu reference §5.4)."""
+        kind = _GIT if (self._options.home / "site/repository/.git").exists() else _NO_REPOSITORY
         name = self._options.site.split("_", 1)[0]
-        return json_answer({"Type": _NO_REPOSITORY, "GitUrl": f"{origin(request)}/{name}.git"})
+        return json_answer({"Type": kind, "GitUrl": f"{origin(request)}/{name}.git"})

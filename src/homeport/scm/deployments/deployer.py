@@ -33,6 +33,7 @@ from homeport.scm.deployments.archive import (
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package
+from homeport.scm.deployments.git_repository import GitFailed, GitRepository
 from homeport.scm.deployments.hosting import SitePython, choose_python, compile_site, installed_pythons
 from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
 from homeport.scm.deployments.log import DeploymentLog, Kind
@@ -48,6 +49,7 @@ from homeport.scm.settings.stack import Settings, SettingsProviders
 from homeport.windows.paths import windows_text
 
 _HTTP_SECONDS = 100
+_SHOWN_NAMES = 20
 _MOST_DOT_DEPLOYMENT = 64 * 1024
 _KINDS = {Severity.INFO: Kind.MESSAGE, Severity.WARNING: Kind.WARNING, Severity.ERROR: Kind.ERROR}
 
@@ -67,7 +69,8 @@ class PushRequest:
     `package` is the stored package's path; `address` is where it is to be fetched from. `target` is the folder it goes
     into (None: the web root). With `artifact` the package is no zip but one file, of that name. `carries` leaves the
     list of deployed files as it was, `restart` recycles the site's processes, `builds` is what applies where no
-    setting says whether to build, `again` is the id of the record that is carried out once more.
+    setting says whether to build, `again` is the id of the record that is carried out once more. With `commit` there is
+    no package: the files are those of a commit of the site's repository. `follow` hears the log.
     """
 
     package: Path
@@ -84,6 +87,8 @@ class PushRequest:
     restart: bool = True
     builds: bool = False
     again: str | None = None
+    commit: str | None = None
+    follow: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,7 @@ class Deployer:
         self._store = store
         self._switch = store.switch
         self._kept = KeptDeployments(options.home, store)
+        self._repository = GitRepository(options.home, environment=options.environment)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -156,7 +162,7 @@ class Deployer:
     def run(self, request: PushRequest, temporary: DeploymentRecord) -> None:
         """Deploy; raises `UnsafePackage` or `PackageFailed`, while a failing build only shows in the record."""
         try:
-            source = self._unpack(request, temporary)
+            source = self._unpack(request, temporary, self._store.log(temporary.id))
             self._deploy(self._register(request, temporary, source))
         finally:
             self.discard(request.package)
@@ -165,31 +171,32 @@ class Deployer:
         """Carry a kept deployment out once more, in its own record; whatever fails shows there."""
         log = self._store.log(record.id)
         log.clear()
+        log.follow(request.follow)
         again = record.again(text=f"Building and Deploying '{record.id}'.", at=datetime.now(UTC))
         self._store.write(again)
         try:
-            source = self._unpack(request, again)
+            source = self._unpack(request, again, log)
             self._deploy(self._register(request, again, source))
         except (UnsafePackage, PackageFailed):
             return  # the record says so
         finally:
             self.discard(request.package)
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
+        """Raise `Stopped` where the process is to end."""
         if self._stop.is_set():
             raise Stopped("The SCM site was stopped while the deployment ran. Please deploy again.")
 
-    def _unpack(self, request: PushRequest, temporary: DeploymentRecord) -> Path:
-        log = self._store.log(temporary.id)
+    def _unpack(self, request: PushRequest, temporary: DeploymentRecord, log: DeploymentLog) -> Path:
         settings = self._providers.current()
         try:
             if request.address is not None:
                 seconds = settings.number("SCM_HTTPCLIENT_TIMEOUT", default=_HTTP_SECONDS)
                 fetch_package(
-                    request.address, request.package, timeout_seconds=seconds, checkpoint=self._checkpoint
+                    request.address, request.package, timeout_seconds=seconds, checkpoint=self.checkpoint
                 )
             return self._extract(request, log, settings)
-        except (UnsafePackage, BrokenPackage, Unreachable, Stopped, OSError) as error:
+        except (UnsafePackage, BrokenPackage, Unreachable, GitFailed, Stopped, OSError) as error:
             self.discard(request.package)  # first of all: the disk may be full
             text = error.message if isinstance(error, UnsafePackage) else _reason(error)
             log.error(text)
@@ -200,8 +207,11 @@ class Deployer:
 
     def _extract(self, request: PushRequest, log: DeploymentLog, settings: Settings) -> Path:
         package = request.package
-        size = package.stat().st_size
         target = package.with_name("extracted")
+        if request.commit is not None:
+            self._check_out(request.commit, target, log, settings)
+            return target
+        size = package.stat().st_size
         if request.artifact is not None:
             target.mkdir()
             shutil.copyfile(package, target / request.artifact)  # the kept one must not change with it
@@ -214,14 +224,27 @@ class Deployer:
         keep = not settings.flag("SCM_ZIPDEPLOY_DONOT_PRESERVE_FILETIME", default=False)
         with open_package(package, bounds) as opened:
             members = check_members(opened, size=size, bounds=bounds)
-            extract(opened, members, target, keep_times=keep, checkpoint=self._checkpoint)
+            extract(opened, members, target, keep_times=keep, checkpoint=self.checkpoint)
         return target
+
+    def _check_out(self, commit: str, target: Path, log: DeploymentLog, settings: Settings) -> None:
+        log.entry(f"Updating branch '{commit}'.")
+        odd = self._repository.export(
+            commit, target, bounds=bounds_from(settings), checkpoint=self.checkpoint
+        )
+        for name in odd[:_SHOWN_NAMES]:
+            log.child(
+                f"'{name}' is a symbolic link or a submodule: it is deployed as a plain file or an empty folder.",
+                Kind.WARNING,
+            )
+        self._repository.update_working_copy(commit)
 
     def _register(self, request: PushRequest, temporary: DeploymentRecord, source: Path) -> _Work:
         """Make the real record out of the temporary one; at every moment one of them says that work goes on."""
         record = temporary if request.again else self._named(request, temporary)
         self._store.write(record)
         log = self._store.log(record.id)
+        log.follow(request.follow)
         log.entry("Updating submodules.")
         if record.id != temporary.id:
             self._store.remove(temporary.id)
@@ -268,7 +291,7 @@ class Deployer:
             log.entry("Running deployment command...")
             work = self._command(self._staged(work))
             self._after(work)
-            self._checkpoint()
+            self.checkpoint()
             self._recycle(work)
             self._commit(work)
         # A process watcher: whatever stops a deployment ends as its record's failure, never as a record in limbo.
@@ -311,6 +334,7 @@ class Deployer:
             clean=request.clean,
             carries=request.carries,
             restart=request.restart,
+            commit=request.commit,
             builds=request.builds,
         )
         self._kept.keep(work.record.id, request.package, kept)
@@ -321,7 +345,7 @@ class Deployer:
         one_step = work.request.artifact is not None and not work.request.clean
         if one_step or not work.place.is_relative_to(root):
             return work
-        staged = self._switch.stage(root, checkpoint=self._checkpoint)
+        staged = self._switch.stage(root, checkpoint=self.checkpoint)
         return replace(work, target=staged / work.place.relative_to(root))
 
     def _commit(self, work: _Work) -> None:
@@ -406,13 +430,13 @@ class Deployer:
         """Build in the staged content, with packages in a staged runtime that takes its place along with it."""
 
         def staged(python: SitePython) -> SitePython:
-            return replace(python, folder=self._switch.stage(python.folder, checkpoint=self._checkpoint))
+            return replace(python, folder=self._switch.stage(python.folder, checkpoint=self.checkpoint))
 
         python = build_python(self._build_run(work), work.target, choose=choose, stage=staged)
         if python is None:
             return
         folder = self._switch.staged(python.folder) or python.folder
-        self._kept.keep_runtime(work.record.id, folder, name=python.folder.name, checkpoint=self._checkpoint)
+        self._kept.keep_runtime(work.record.id, folder, name=python.folder.name, checkpoint=self.checkpoint)
 
     def _restored(self, work: _Work) -> bool:
         """Stage the packages that an earlier attempt of this deployment ended with; False where none were kept."""
@@ -420,7 +444,7 @@ class Deployer:
             return False
         runtimes = self._kept.runtimes(work.request.again)
         for kept, live in runtimes:
-            self._switch.replace_stage(live, kept, checkpoint=self._checkpoint)
+            self._switch.replace_stage(live, kept, checkpoint=self.checkpoint)
         return bool(runtimes)
 
     def _sync(self, work: _Work) -> _Work:
@@ -437,7 +461,7 @@ class Deployer:
             mirror=request.clean,
             everything=request.again is not None or request.artifact is not None,
         )
-        run_sync(plan, work.source, target, say=log.child, checkpoint=self._checkpoint)
+        run_sync(plan, work.source, target, say=log.child, checkpoint=self.checkpoint)
         return replace(work, manifest=previous if request.carries else plan.manifest)
 
     def _after(self, work: _Work) -> None:
@@ -459,7 +483,7 @@ class Deployer:
             layout=self._options.layout,
             log=work.log,
             idle_seconds=self._idle_seconds(work),
-            checkpoint=self._checkpoint,
+            checkpoint=self.checkpoint,
         )
 
     def _build_run(self, work: _Work) -> BuildRun:
@@ -468,7 +492,7 @@ class Deployer:
             environment=self._environment(work),
             log=work.log,
             idle_seconds=self._idle_seconds(work),
-            checkpoint=self._checkpoint,
+            checkpoint=self.checkpoint,
         )
 
     def _idle_seconds(self, work: _Work) -> int:

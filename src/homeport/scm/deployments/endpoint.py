@@ -92,13 +92,32 @@ class DeploymentsEndpoint:
         if (foreign := foreign_record(identity, body)) is not None:
             return self._store_foreign(request, foreign, body)
         record = self._store.read(identity)
-        if record is None or not self._redeployer.can(identity):
+        commit = await asyncio.to_thread(self._redeployer.commit, identity)
+        if commit is None and (record is None or not self._redeployer.can(identity)):
             return _unknown(request, identity)
         try:
             held = self._lock.acquire(DEPLOYING)
         except LockHeld as error:
             return plain(409, error.message)
-        await self._redeployer.run(record, held, clean=body.get("clean") is True)
+        clean = body.get("clean") is True
+        if commit is not None:
+            await self._redeployer.run_commit(commit, held, user=_user(request), clean=clean)
+        elif record is not None:
+            await self._redeployer.run(record, held, clean=clean)
+        return nothing(200)
+
+    async def put_head(self, request: Request) -> Response:
+        """PUT without an id: deploy the newest commit of the configured branch (§4.4)."""
+        body = await json_object(request) if _has_body(request) else {}
+        commit = await asyncio.to_thread(self._redeployer.head)
+        if commit is None:
+            return message(500, "The branch that is to be deployed has no commits (deployment_branch).")
+        try:
+            held = self._lock.acquire(DEPLOYING)
+        except LockHeld as error:
+            return plain(409, error.message)
+        clean = body.get("clean") is True
+        await self._redeployer.run_commit(commit, held, user=_user(request), clean=clean)
         return nothing(200)
 
     def _store_foreign(
@@ -184,6 +203,10 @@ def retry_seconds(text: str | None) -> int:
     return (
         max(int(text), _LEAST_RETRY_SECONDS) if text and text.isascii() and text.isdigit() else _RETRY_SECONDS
     )
+
+
+def _user(request: Request) -> str:
+    return request.headers.get("x-ms-client-principal-name") or "API"
 
 
 def _has_body(request: Request) -> bool:

@@ -26,6 +26,7 @@ class KeptRequest:
     clean: bool = False
     carries: bool = False
     restart: bool = True
+    commit: str | None = None
     builds: bool = False
 
 
@@ -37,13 +38,13 @@ class KeptDeployments:
         self._store = store
 
     def keep(self, identity: str, package: Path, request: KeptRequest) -> None:
-        """Keep a stored package, which is moved away."""
+        """Keep a stored package, which is moved away; a commit has none."""
         folder = self._store.kept(identity)
         folder.mkdir(parents=True, exist_ok=True)
         value = {name: getattr(request, name) for name in KeptRequest.__dataclass_fields__}
         (folder / "request.json").write_text(json.dumps(value))
         place = folder / "package.zip"
-        if package != place:
+        if request.commit is None:
             package.replace(place)
 
     def package(self, identity: str) -> Path | None:
@@ -64,6 +65,7 @@ class KeptDeployments:
                 clean=value.get("clean") is True,
                 carries=value.get("carries") is True,
                 restart=value.get("restart") is not False,
+                commit=_text(value.get("commit")),
                 builds=value.get("builds") is True,
             )
         except (OSError, ValueError, AttributeError):

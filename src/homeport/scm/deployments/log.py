@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -52,6 +52,11 @@ class DeploymentLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._full = False
+        self._follow: Callable[[str], None] | None = None
+
+    def follow(self, say: Callable[[str], None] | None) -> None:
+        """Let somebody hear every message as it is written."""
+        self._follow = say
 
     def exists(self) -> bool:
         """Tell whether there is a log."""
@@ -79,6 +84,8 @@ class DeploymentLog:
         return list(_entries(self._path))
 
     def _append(self, message: str, *, kind: Kind, identity: str, depth: int) -> None:
+        if self._follow is not None:
+            self._follow(message)
         if self._full:
             return
         time = utc_text(datetime.now(UTC))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from homeport.scm.deployments.archive import UnsafePackage
 from homeport.scm.deployments.deployer import PackageFailed
+from homeport.scm.deployments.git_repository import GitFailed
 from homeport.scm.deployments.lock import HeldLock
 from homeport.scm.http.boundary import Activity
 
@@ -34,8 +35,8 @@ class DeploymentRuns:
             self._running.discard(ended)
             busy.__exit__(None, None, None)
             error = None if ended.cancelled() else ended.exception()
-            if error is not None and not isinstance(error, UnsafePackage | PackageFailed):
-                traceback.print_exception(error, file=sys.stderr)  # the other two are in the record
+            if error is not None and not isinstance(error, UnsafePackage | PackageFailed | GitFailed):
+                traceback.print_exception(error, file=sys.stderr)  # the others are in the record
 
         future.add_done_callback(done)
         return future

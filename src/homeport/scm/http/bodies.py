@@ -37,7 +37,7 @@ def is_json(request: Request) -> bool:
 
 async def json_object(request: Request) -> dict[str, Any]:
     """Read a JSON object; raises `Refused` with 400 (nothing, null or malformed), 413 or 415."""
-    body = await _bounded(request)
+    body = await bounded_body(request)
     if not body.strip():
         raise Refused(nothing(400))
     if not is_json(request):
@@ -83,7 +83,8 @@ async def discard_body(request: Request, *, limit: int = 64 * 1024 * 1024) -> No
             return
 
 
-async def _bounded(request: Request) -> bytes:
+async def bounded_body(request: Request) -> bytes:
+    """Read a small body; raises `Refused` with 413."""
     chunks, total = [], 0
     async for chunk in request.stream():
         total += len(chunk)
