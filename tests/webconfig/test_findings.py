@@ -14,11 +14,13 @@ def said(*parts: str) -> list[tuple[str, int, str]]:
     return [(found.code.removeprefix("webconfig."), found.line, found.remedy) for found in plan.findings]
 
 
-@pytest.mark.parametrize("name", ["caching", "serverRuntime", "applicationInitialization"])
+@pytest.mark.parametrize(
+    "name", ["caching", "serverRuntime", "tracing", "applicationInitialization", "httpLogging"]
+)
 def test_a_section_that_iis_knows_is_named_with_its_line(name: str) -> None:
     text = f"<system.webServer>\n<{name}><anything here='1'/></{name}></system.webServer>"
 
-    assert said(text) == [("not-honoured", 3, "")]
+    assert [found[:2] for found in said(text)] == [("not-honoured", 3)]
 
 
 def test_an_unknown_element_is_told_with_the_nearest_name() -> None:
@@ -40,7 +42,9 @@ def test_an_unknown_attribute_is_told_with_the_nearest_name() -> None:
 
 
 def test_an_attribute_that_is_not_honoured_is_told() -> None:
-    assert said('<location path="x" overrideMode="Deny"/>') == [("not-honoured", 2, "")]
+    text = '<system.webServer><staticContent enableDocFooter="true"/></system.webServer>'
+
+    assert said(text) == [("not-honoured", 2, "")]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_an_attribute_that_is_not_honoured_is_told() -> None:
         "<system.web><compilation debug='true'/></system.web>",
         "<system.diagnostics/>",
         "<runtime/>",
-        "<system.webServer><tracing/></system.webServer>",
+        "<system.webServer><modules runAllManagedModulesForAllRequests='true'/></system.webServer>",
         '<configSections><section name="mine" type="T"/><sectionGroup name="group"/></configSections><mine/><group/>',
     ],
 )
@@ -77,9 +81,10 @@ def test_no_finding_shows_a_connection_string() -> None:
         '<connectionStrings><add name="db" connectionString="password=hunter2"/></connectionStrings>'
     )
 
-    plan = compiled(text)
+    plan = compiled(text, folders={"x": text})
 
-    assert [found.severity for found in plan.findings] == [Severity.WARNING]
+    assert plan.connection_strings == (("CUSTOMCONNSTR_db", "password=hunter2"),)
+    assert [(found.severity, found.file) for found in plan.findings] == [(Severity.WARNING, "x/web.config")]
     assert "hunter2" not in str(plan)
 
 

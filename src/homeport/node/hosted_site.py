@@ -182,6 +182,7 @@ class HostedSite:
     def replan(self, reason: str) -> None:
         """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know."""
         before = {pool.id: pool for pool in self.plan.pools}
+        strings = self.plan.connection_strings
         plan = compile_plan(self._configuration(), self._facts())
         if plan != self.plan:
             self.plan = plan
@@ -189,7 +190,7 @@ class HostedSite:
         for pool in self._wanted():
             if pool.id not in self._pools:
                 self._pools[pool.id] = self._make_pool(pool)
-            elif pool != before.get(pool.id):
+            elif pool != before.get(pool.id) or strings != plan.connection_strings:
                 self._pools[pool.id].reconfigure(pool_limits(pool), backlog=pool.queue_length)
                 self._pools[pool.id].recycle(reason)
 
@@ -400,9 +401,10 @@ class HostedSite:
         if plan is None:
             raise NotFound(f"Pool '{pool_id}' is no longer configured.")
         runtime = self._runtime(plan)
-        environment = site_environment(
+        site = site_environment(
             self.desired, instance=self._node.instance, runtime=runtime.folder if runtime else None, scm=False
-        ) | dict(plan.environment_variables)
+        )
+        environment = dict(self.plan.connection_strings) | site | dict(plan.environment_variables)
         if start.scoreboard_fd is None or runtime is None:
             return await self._launch(
                 plan.program,

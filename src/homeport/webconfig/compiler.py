@@ -9,6 +9,7 @@ from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.document import Document, parse_document
 from homeport.webconfig.folder_settings import FolderSettings, too_large
 from homeport.webconfig.inheritance import Layer, build_chain
+from homeport.webconfig.locking import uses_locks
 from homeport.webconfig.plan import (
     Action,
     AnswerOptions,
@@ -28,6 +29,10 @@ from homeport.webconfig.rewriting.rules import FolderRules
 from homeport.webconfig.schema import check_document
 from homeport.webconfig.sections.app_settings import check_app_settings
 from homeport.webconfig.sections.configuration import TABLE
+from homeport.webconfig.sections.connection_strings import (
+    misplaced_connection_strings,
+    read_connection_strings,
+)
 from homeport.webconfig.sections.fast_cgi import Application, read_applications
 from homeport.webconfig.sections.handlers import Handler, HandlerList, RequiredAccess, apply_handlers
 from homeport.webconfig.sections.rewrite import Rewriting, apply_rewrite, distinct_rules
@@ -68,7 +73,8 @@ class _Compiler:
         self._note([*findings, *self._host.findings])
         self._pools: dict[str, FastCgiPool] = {}
         self._actions: dict[tuple[Handler, tuple[str, ...]], Action] = {}
-        self._settings = SettingsReader()
+        self._settings = SettingsReader(checks_locks=uses_locks(self._documents.values()))
+        self._connection_strings: tuple[tuple[str, str], ...] = ()
         self._rewriting: dict[str, FolderRules] = {}
 
     def compile(self) -> HostingPlan:
@@ -78,6 +84,9 @@ class _Compiler:
             return self._too_much(f"{len(self._documents)} web.config files; it may have {MOST_FILES}")
         root = self._documents.get("")
         document = root if isinstance(root, Document) else None
+        if document is not None:
+            self._connection_strings, findings = read_connection_strings(document)
+            self._note(findings)
         applications, fault = self._applications(document)
         self._pool_compiler = PoolCompiler(facts=self._facts, root=document, applications=applications)
         places: tuple[Place, ...] = ()
@@ -108,6 +117,7 @@ class _Compiler:
             pools=pools,
             findings=tuple(self._findings),
             places=places,
+            connection_strings=self._connection_strings,
             rewriting=distinct_rules(self._rewriting) if places else (),
         )
 
@@ -128,6 +138,7 @@ class _Compiler:
         if document is None:
             return findings[0].code
         self._note(check_document(document, TABLE))
+        self._note(misplaced_connection_strings(document))
         if not folder:
             self._note(check_app_settings(document))
         elif any(element.name == "appSettings" for element in document.root.below()):

@@ -17,7 +17,7 @@ from homeport.webconfig.reading import Fault
 from homeport.windows.layout import Layout
 from homeport.windows.paths import ListFolder, map_path
 
-_GROUPS = frozenset({"system.webServer", "security", "authentication", "rewrite", "tracing"})
+GROUPS = frozenset({"system.webServer", "security", "authentication", "rewrite", "tracing"})
 """Elements that hold sections and are none themselves."""
 
 
@@ -161,7 +161,7 @@ def _refuse_second(element: Element, folder: str, layers: list[Layer]) -> None:
 
 def _section_names(container: Element) -> Iterator[str]:
     for child in container.children:
-        if child.name in _GROUPS:
+        if child.name in GROUPS:
             yield from _section_names(child)
         else:
             yield child.name

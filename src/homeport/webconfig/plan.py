@@ -145,6 +145,7 @@ class HostingPlan:
     `rules` hold deeper folders first, and every folder's list is complete. `places` hold the settings of folders
     that have rules; one without an entry has the default ones. Before all this, but behind the settings' filters,
     `rewriting` may change the URL or answer (`rewriting/evaluate.py`). `findings` are for the site's owner.
+    `connection_strings` are environment variables of its processes, and secrets.
     """
 
     rules: tuple[Rule, ...]
@@ -152,6 +153,7 @@ class HostingPlan:
     findings: tuple[Finding, ...]
     places: tuple[Place, ...] = ()
     rewriting: tuple[FolderRules, ...] = ()
+    connection_strings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def settings_of(self, folder: str) -> FolderSettings:
         """Give the settings of a folder of `rules`."""

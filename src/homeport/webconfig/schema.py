@@ -10,6 +10,11 @@ from homeport.model.finding import Finding, Severity
 from homeport.webconfig.bounds import MOST_FINDINGS
 from homeport.webconfig.document import Document, Element
 
+LOCK_ATTRIBUTES = frozenset(
+    {"lockAllAttributesExcept", "lockAllElementsExcept", "lockAttributes", "lockElements", "lockItem"}
+)
+"""Attributes that every element may have."""
+
 
 class Support(StrEnum):
     """How far a piece of web.config is honoured."""
@@ -78,6 +83,8 @@ def _check(
 ) -> Iterator[Finding]:
     here = f"{path}/{element.name}".lstrip("/")
     for name, _ in element.attributes:
+        if name in LOCK_ATTRIBUTES:
+            continue
         yield from _check_attribute(name, element, row, file=file)
     rows = {child.name: child for child in row.children}
     for child in element.children:

@@ -8,7 +8,8 @@ fit.
 import re
 from collections.abc import Iterable, Sequence
 
-from homeport.node.nginx.writer import Entry, If, Node, Plain, Variable, directive
+from homeport.node.nginx.error_handling import ErrorHandling
+from homeport.node.nginx.writer import Entry, If, Node, Plain, Variable
 from homeport.webconfig.sections.request_filtering import FilteringRule, Listing, RequestFiltering
 
 _QUERY = r"\A[^ ]* "
@@ -36,15 +37,17 @@ def filter_entries(filtering: RequestFiltering) -> list[Entry]:
     return [Entry(Plain(pattern), (status,)) for status, patterns in entries for pattern in patterns]
 
 
-def header_filters(filtering: RequestFiltering) -> list[Node]:
+def header_filters(filtering: RequestFiltering, errors: ErrorHandling) -> list[Node]:
     """Give what refuses a request for a header that is too long (404.10) or holds a denied string (404.19)."""
+    too_long, denied = errors.refusal("404", sub_status="10"), errors.refusal("404", sub_status="19")
     nodes: list[Node] = [
-        _if_header(name, rf"\A.{{{min(limit, _MOST_REPEATS) + 1}}}")
+        _if_header(name, rf"\A.{{{min(limit, _MOST_REPEATS) + 1}}}", too_long)
         for name, limit in filtering.header_limits
     ]
     for rule in filtering.rules:
         for header in rule.scan_headers:
-            nodes += [_if_header(header, key) for key in alternatives(map(re.escape, rule.deny_strings))]
+            patterns = alternatives(map(re.escape, rule.deny_strings))
+            nodes += [_if_header(header, pattern, denied) for pattern in patterns]
     return nodes
 
 
@@ -63,9 +66,9 @@ def alternatives(expressions: Iterable[str], *, before: str = "", after: str = "
     return [*patterns, f"{before}(?:{'|'.join(group)}){after}"] if group else patterns
 
 
-def _if_header(name: str, pattern: str) -> Node:
+def _if_header(name: str, pattern: str, refusal: tuple[Node, ...]) -> Node:
     variable = Variable(f"http_{name.lower().replace('-', '_')}")
-    return If(variable, (directive("return", "404"),), operator="~*", operand=Plain(pattern))
+    return If(variable, refusal, operator="~*", operand=Plain(pattern))
 
 
 def _verbs(verbs: Listing) -> list[str]:
@@ -109,20 +112,23 @@ def _query_sequences(filtering: RequestFiltering) -> list[str]:
         alternatives(map(re.escape, filtering.always_allowed_query_strings), before="(?!", after=" )")
     )
     sequences = [
-        _escaped(sequence) if filtering.unescape_query_string else re.escape(sequence)
+        percent_encoded(sequence) if filtering.unescape_query_string else re.escape(sequence)
         for sequence in filtering.deny_query_string_sequences
     ]
     return alternatives(sequences, before=rf"~*{_QUERY}{allowed}[^ ]*?")
 
 
-def _escaped(text: str) -> str:
-    """Give the expression for a text that may be percent-encoded in a query."""
-    pieces = []
-    for character in text:
-        encoded = "".join(f"%{byte:02x}" for byte in character.encode())
-        plain = r"\+" if character == " " else re.escape(character)
-        pieces.append(f"(?:{plain}|{encoded})")
-    return "".join(pieces)
+def percent_encoded(text: str) -> str:
+    """Give the expression for a text that may be percent-encoded in an address, letters in either case."""
+    return "".join(map(_percent_encoded, text))
+
+
+def _percent_encoded(character: str) -> str:
+    if character.isascii() and character.isalpha():
+        lower, upper = f"{ord(character.lower()):x}", f"{ord(character.upper()):x}"
+        return f"(?:{character}|%[{upper[0]}{lower[0]}]{lower[1]})"
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode())
+    return f"(?:{r'[+]' if character == ' ' else re.escape(character)}|{encoded})"
 
 
 def _rule(rule: FilteringRule) -> list[str]:
@@ -133,6 +139,6 @@ def _rule(rule: FilteringRule) -> list[str]:
             patterns += alternatives(strings, before=rf"~*{_PATH}{ending}(?s:.*?)")
         if rule.scan_query_string:
             path = f"(?=[^ ]* {ending})" if ending else ""
-            queries = map(_escaped, rule.deny_strings)
+            queries = map(percent_encoded, rule.deny_strings)
             patterns += alternatives(queries, before=rf"~*{_QUERY}{path}[^ ]*?")
     return patterns

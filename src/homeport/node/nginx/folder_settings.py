@@ -1,13 +1,15 @@
 """From the settings of a folder to the nginx directives that make them true."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from homeport.node.nginx.access import address_map, redirects, visitor_entries
+from homeport.node.nginx.error_handling import ErrorHandling, custom_headers
 from homeport.node.nginx.filtering import alternatives, filter_entries, header_filters
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
-from homeport.webconfig.plan import Action, StaticFiles
-from homeport.webconfig.sections.http_protocol import FRAMING_HEADERS
+from homeport.webconfig.plan import Action, AnswerOptions, Refuse, StaticFiles
+from homeport.webconfig.sections.compression import Compression, compressed_types
 from homeport.webconfig.sections.static_content import DEFAULT_TYPES
 
 _REFUSED = Variable("homeport_refused")
@@ -30,6 +32,11 @@ class FolderConfiguration:
             # Method and query hold no blank, so each pattern knows where the path begins.
             source = Text(Variable("request_method"), " ", Variable("args"), " ", Variable("uri"))
             nodes.append(block("map", source, self.filter, body=[directive("volatile"), *entries]))
+        nodes += [
+            *address_map(self.settings.ip_security, self._address),
+            *self._visitor_map(),
+            *self.errors.maps(),
+        ]
         if self._own_types:
             nodes.append(block("map", Variable("uri"), self._untyped, body=self._untyped_entries()))
         return nodes
@@ -37,8 +44,14 @@ class FolderConfiguration:
     def filters(self) -> list[Node]:
         """Give what refuses a request before any rule is looked at."""
         filtering = self.settings.request_filtering
-        filtered = [If(self.filter, (directive("return", "404"),))] if filter_entries(filtering) else []
-        return [*filtered, *header_filters(filtering)]
+        filtered = [If(self.filter, self.errors.refusal_by(self.filter))] if filter_entries(filtering) else []
+        return [
+            *self.errors.beginning(),
+            *filtered,
+            *header_filters(filtering, self.errors),
+            *(self._refused_visitor(refusal) for refusal in self._refusals),
+            *redirects(self.settings),
+        ]
 
     def untyped(self) -> list[Node]:
         """Give what refuses a file without a MIME type."""
@@ -46,7 +59,7 @@ class FolderConfiguration:
         return [
             directive("set", _REFUSED, untyped),
             If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=Variable("request_filename")),
-            If(_REFUSED, (directive("return", "404"),)),
+            If(_REFUSED, self.errors.refusal("404", sub_status="3")),
         ]
 
     def around(self, action: Action) -> list[Node]:
@@ -55,14 +68,21 @@ class FolderConfiguration:
         body = min(self.settings.request_filtering.max_content_length, self.most_body_bytes)
         return [
             directive("client_max_body_size", str(max(body, 1))),  # 0 would mean: as many as they like
-            *self._headers(),
+            *custom_headers(protocol.custom_headers),
             *([] if protocol.allow_keep_alive else [directive("keepalive_timeout", "0")]),
             *(self._files() if isinstance(action, StaticFiles) else ()),
+            *self._compression(action),
+            *self.errors.around(action),
         ]
 
     def locations(self) -> list[Node]:
         """Give the locations that folders with these settings refer to."""
-        return []
+        return self.errors.locations()
+
+    @property
+    def errors(self) -> ErrorHandling:
+        """What concerns errors."""
+        return ErrorHandling(site=self.site, suffix=self._suffix, settings=self.settings)
 
     @property
     def _suffix(self) -> str:
@@ -81,6 +101,33 @@ class FolderConfiguration:
     @property
     def _untyped(self) -> Variable:
         return Variable(f"homeport_untyped{self._suffix}")
+
+    @property
+    def visitor(self) -> Variable | None:
+        """The status and sub-status that a visitor is refused with, empty for others; None: nobody is refused."""
+        return Variable(f"homeport_visitor{self._suffix}") if self._refusals else None
+
+    @property
+    def _refusals(self) -> Collection[str]:
+        return dict.fromkeys(refusal for _, refusal in visitor_entries(self.settings))
+
+    def _visitor_map(self) -> list[Node]:
+        if self.visitor is None:
+            return []
+        address = self._address if self.settings.ip_security.refuses else ""
+        source = Text(address, " ", Variable("https"), " ", Variable("request_method"))
+        entries = [Entry(Plain(pattern), (refusal,)) for pattern, refusal in visitor_entries(self.settings)]
+        return [block("map", source, self.visitor, body=entries)]
+
+    def _refused_visitor(self, refusal: str) -> Node:
+        status, _, sub_status = refusal.partition(".")
+        return If(
+            self.visitor, self.errors.refusal(status, sub_status=sub_status), operator="=", operand=refusal
+        )
+
+    @property
+    def _address(self) -> Variable:
+        return Variable(f"homeport_address{self._suffix}")
 
     @property
     def _own_types(self) -> bool:
@@ -103,12 +150,17 @@ class FolderConfiguration:
             *extensions,
         ]
 
-    def _headers(self) -> list[Node]:
-        return [
-            directive("add_header", Text(name), Text(value), "always")
-            for name, value in self.settings.http_protocol.custom_headers
-            if name.lower() not in FRAMING_HEADERS
-        ]
+    def _compression(self, action: Action) -> list[Node]:
+        compression, usual = self.settings.compression, Compression()
+        if isinstance(action, StaticFiles):
+            wanted, types = compression.static, compression.static_types
+        else:
+            wanted, types = compression.dynamic, compression.dynamic_types
+        if not wanted or isinstance(action, AnswerOptions | Refuse):
+            return []
+        if (types, compression.least_bytes) == (usual.static_types, usual.least_bytes):
+            return [directive("gzip", "on")]
+        return [directive("gzip", "on"), *compressed(types, least_bytes=compression.least_bytes)]
 
     def _files(self) -> list[Node]:
         content = self.settings.static_content
@@ -138,3 +190,12 @@ class FolderConfiguration:
                 directive("autoindex_localtime", "on"),
             ]
         return nodes
+
+
+def compressed(types: tuple[tuple[str, bool], ...], *, least_bytes: int) -> list[Node]:
+    """Say which types are compressed, and from how many bytes on; nginx adds text/html to them by itself."""
+    kinds = [Plain(kind) for kind in compressed_types(types) if kind != "text/html"]
+    return [
+        directive("gzip_types", *(kinds or [Plain("text/html")])),
+        directive("gzip_min_length", str(least_bytes)),
+    ]

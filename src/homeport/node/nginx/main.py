@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from homeport.node.nginx.folder_settings import compressed
 from homeport.node.nginx.forwarding import (
     IGNORED_RESPONSE_HEADERS,
     WORKER_PARAMETERS,
@@ -32,6 +33,7 @@ from homeport.node.nginx.writer import (
     render,
 )
 from homeport.webconfig.mime_types import DEFAULT_MIME_TYPES
+from homeport.webconfig.sections.compression import Compression
 
 _JAVASCRIPT = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 """Debian's place for it (libnginx-mod-http-js)."""
@@ -98,6 +100,7 @@ def _http(config: MainConfig) -> list[Node]:
         block("types", body=[Entry(kind, extensions) for kind, extensions in DEFAULT_MIME_TYPES.items()]),
         directive("default_type", "application/octet-stream"),
         *_connections(),
+        *_compression(),
         *_folders(config),
         *_fastcgi(),
         *_proxy(),
@@ -137,6 +140,16 @@ def _connections() -> list[Node]:
         directive("map_hash_bucket_size", "2048"),
         directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
         directive("ssl_session_cache", "shared:homeport:4m"),
+    ]
+
+
+def _compression() -> list[Node]:
+    """Say how and what is compressed; folders switch it on. Answers by way of a proxy are left alone, as by IIS."""
+    usual = Compression()
+    return [
+        directive("gzip_vary", "on"),
+        directive("gzip_comp_level", "4"),
+        *compressed(usual.static_types, least_bytes=usual.least_bytes),
     ]
 
 

@@ -1,12 +1,15 @@
 """The plain pages that nginx answers with by itself: short, self-contained, naming no internals."""
 
 import html
+from collections.abc import Collection, Sequence
 
 from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive
 
 RETRY_AFTER_SECONDS = 10
 
-_ERROR = "/.homeport/error"
+ERROR = "/.homeport/error"
+FAILED = "@homeport_failed"
+TOO_LARGE = "@homeport_too_large"
 NGINX_ERRORS = ("400", "401", "403", "404", "405", "414", "416", "500", "501", "503")
 
 STATUS_TEXTS = {
@@ -70,7 +73,7 @@ def answer(status: str, text: Text) -> list[Node]:
     return [*_as_html(), directive("return", status, text)]
 
 
-def status_location() -> Node:
+def status_location(path: str = ERROR, *, headers: Sequence[Node] = ()) -> Node:
     """Make the location that puts words to an error status that nginx itself decided on.
 
     It is no named one: nginx cannot go to those when it could not read the address of a request.
@@ -78,9 +81,10 @@ def status_location() -> Node:
     return block(
         "location",
         "=",
-        _ERROR,
+        path,
         body=[
             directive("internal"),
+            *headers,
             directive("add_header", "Allow", Variable("homeport_allow"), "always"),
             directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
             # 200 stands for nothing: error_page keeps the status that led here.
@@ -89,11 +93,14 @@ def status_location() -> Node:
     )
 
 
-def failed_location(site: str | Variable) -> Node:
-    """Make the location `@homeport_failed`: 500 after a connection to a process had been made, 503 before.
+def failed_location(
+    site: str | Variable, name: str = FAILED, *, before: Sequence[Node] = (), bare: Collection[str] = ()
+) -> Node:
+    """Make the location for failed applications: 500 after a connection to a process had been made, 503 before.
 
     After one, the process that had the request died or was ended. Without one, none could be reached: the queue is
-    full, or the agent has closed the socket because the processes keep failing (IIS reference §2.3).
+    full, or the agent has closed the socket because the processes keep failing (IIS reference §2.3). The statuses in `bare` have no text here,
+    because `before` says where pages for them are.
     """
     owner = owner_line(site)
     failed = page("Server error", "The site failed to answer this request.", owner=owner)
@@ -102,26 +109,33 @@ def failed_location(site: str | Variable) -> Node:
     )
     return block(
         "location",
-        "@homeport_failed",
+        name,
         body=[
+            *before,
             directive("add_header", "Retry-After", Variable("homeport_retry_after"), "always"),
             *_as_html(),
             If(
                 Variable("upstream_connect_time"),
-                (directive("return", "500", failed),),
+                (directive("return", "500", *([] if "500" in bare else [failed])),),
                 operator="~",
                 operand=Plain("[0-9]$"),
             ),
-            directive("return", "503", busy),
+            directive("return", "503", *([] if "503" in bare else [busy])),
         ],
     )
+
+
+def too_large_location(name: str = TOO_LARGE, *, headers: Sequence[Node] = ()) -> Node:
+    """Make the location for bodies over the limit: IIS answers 404 (404.13), not 413 (IIS reference §5.8)."""
+    text = page("Not found", "The body of this request is larger than this site accepts.")
+    return block("location", name, body=[*headers, *answer("404", text)])
 
 
 def error_pages() -> list[Node]:
     """Send the errors that nginx decides on to `status_location`; an application's own answers are left alone."""
     return [
-        directive("error_page", *NGINX_ERRORS, _ERROR),
-        directive("error_page", "494", "=400", _ERROR),
+        directive("error_page", *NGINX_ERRORS, ERROR),
+        directive("error_page", "494", "=400", ERROR),
     ]
 
 

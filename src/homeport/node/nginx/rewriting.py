@@ -174,7 +174,7 @@ class RewriteCompiler:
         return nodes
 
     def directives(self, *, before: Sequence[Node]) -> list[Node]:
-        """Give what stands in the server block; `before` refuses requests that rules are not to see."""
+        """Give what stands in the server block; `before` ends the rules for requests that they are not to see."""
         if not self.active:
             return []
         writer = _RuleWriter(
@@ -188,8 +188,8 @@ class RewriteCompiler:
             # Error pages and default documents come through here again.
             If(_RAN, (directive("break"),)),
             directive("set", _RAN, "1"),
-            *before,
             directive("set", ORIGINAL, _URI),
+            *before,
             *(
                 directive("set", _set_variable(name), Text(*_server_variable(name)))
                 for name in sorted(self._set_names)

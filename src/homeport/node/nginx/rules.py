@@ -6,12 +6,13 @@ Most folders have one rule that matches everything, which then stands in the fol
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.pages import answer, owner_line, page
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
+from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.plan import (
     ANY_VERB,
     Action,
@@ -23,6 +24,7 @@ from homeport.webconfig.plan import (
     Rule,
     StaticFiles,
 )
+from homeport.webconfig.sections.http_errors import HttpErrors, ResponseMode
 
 _KINDS = {
     ResourceType.FILE: "F",
@@ -47,13 +49,17 @@ PassTo = Callable[[FastCgi], Sequence[Node]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Folder:
-    """The rules of one folder: those that must be told apart, and the one for what is left."""
+    """The rules of one folder: those that must be told apart, and the one for what is left.
+
+    `exact`: `path` is that of a single address.
+    """
 
     path: str
     rules: tuple[Rule, ...]
     last: Action
     variable: Variable
     configuration: FolderConfiguration
+    exact: bool = False
 
     @property
     def looks_at_disk(self) -> bool:
@@ -72,18 +78,28 @@ class RuleCompiler:
         self._pass_to = pass_to
         self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
-        targets = [(folder.configuration, rule.action) for folder in self._folders for rule in folder.rules]
+        targets = [
+            (folder.configuration, action)
+            for folder in self._folders
+            for action in (
+                *(rule.action for rule in folder.rules),
+                *([folder.last] if _stands_apart(folder) else []),
+            )
+        ]
         self._names = {target: f"@homeport_rule_{at}" for at, target in enumerate(dict.fromkeys(targets))}
 
     def filters(self) -> list[Node]:
-        """Give what refuses a request by its own URL, in the server block: before rules change it."""
-        return [If(self._filter, (directive("return", "404"),))]
+        """Keep rewrite rules from a request that is refused by its own URL: its folder's location does that."""
+        return [
+            If(variable, (directive("break"),))
+            for variable in (self._filter, *([self._visitor] if self._refuses_visitors else []))
+        ]
 
     def maps(self) -> list[Node]:
         """Give the blocks that stand outside the server block."""
         return [
             *(node for configuration in self._configurations for node in configuration.maps()),
-            *([self._filter_map()] if self._rewrites else []),
+            *(self._refusal_maps() if self._rewrites else []),
             *(self._map(folder) for folder in self._folders if folder.rules),
         ]
 
@@ -104,16 +120,30 @@ class RuleCompiler:
     def _filter(self) -> Variable:
         return Variable(f"homeport_filter_{self._site.replace('-', '_')}")
 
-    def _filter_map(self) -> Node:
-        """Choose the filter of the folder that holds the path; deeper folders come first."""
+    @property
+    def _visitor(self) -> Variable:
+        return Variable(f"homeport_visitor_{self._site.replace('-', '_')}")
+
+    @property
+    def _refuses_visitors(self) -> bool:
+        return any(configuration.visitor for configuration in self._configurations)
+
+    def _refusal_maps(self) -> list[Node]:
+        """Choose the filter, and the refusal of visitors, of the folder that holds the path; deeper ones come first."""
+        filters = {
+            folder: folder.configuration.filter if folder.configuration.filtering else ""
+            for folder in self._folders
+        }
+        visitors = {folder: folder.configuration.visitor or "" for folder in self._folders}
+        chosen = [self._by_folder(self._filter, filters)]
+        return [*chosen, *([self._by_folder(self._visitor, visitors)] if self._refuses_visitors else [])]
+
+    def _by_folder(self, target: Variable, values: Mapping[_Folder, Variable | str]) -> Node:
         entries = [
-            Entry(
-                Plain(rf"~\A{re.escape(folder.path.rstrip('/'))}(?:/|\z)"),
-                (folder.configuration.filter if folder.configuration.filtering else "",),
-            )
-            for folder in sorted(self._folders, key=lambda folder: -len(folder.path))
+            Entry(Plain(rf"~\A{re.escape(folder.path.rstrip('/'))}(?:/|\z)"), (value,))
+            for folder, value in sorted(values.items(), key=lambda one: -len(one[0].path))
         ]
-        return block("map", Variable("uri"), self._filter, body=[directive("volatile"), *entries])
+        return block("map", Variable("uri"), target, body=[directive("volatile"), *entries])
 
     def _map(self, folder: _Folder) -> Node:
         entries = [
@@ -125,11 +155,23 @@ class RuleCompiler:
 
     def _locations(self, folder: _Folder) -> list[Node]:
         configuration = folder.configuration
-        body = [*configuration.filters(), *self._dispatch(folder), *self._body(configuration, folder.last)]
+        body = [*configuration.filters(), *self._dispatch(folder), *self._last(folder)]
+        if folder.exact:
+            return [block("location", "=", Plain(folder.path), body=body)]
         locations: list[Node] = [block("location", Plain(folder.path), body=body)]
         if folder.path != "/":
             locations.append(block("location", "=", Plain(folder.path.rstrip("/")), body=body))
         return locations
+
+    def _last(self, folder: _Folder) -> Sequence[Node]:
+        if not _stands_apart(folder):
+            return self._body(folder.configuration, folder.last)
+        name = self._names[folder.configuration, folder.last]
+        return [
+            directive("error_page", _DISPATCH_STATUS, "=", _TARGET),
+            directive("set", _TARGET, name),
+            directive("return", _DISPATCH_STATUS),
+        ]
 
     def _dispatch(self, folder: _Folder) -> list[Node]:
         if not folder.rules:
@@ -144,7 +186,10 @@ class RuleCompiler:
                     None, (directive("set", _KIND, "D"),), operator="-d", operand=Variable("request_filename")
                 ),
             ]
+        own = folder.configuration.errors.are_own and not _stands_apart(folder)
         return [
+            # error_page is inherited only where there is none.
+            *([directive("error_page", _DISPATCH_STATUS, "=", _TARGET)] if own else []),
             *kind,
             directive("set", _TARGET, folder.variable),
             If(_TARGET, (directive("return", _DISPATCH_STATUS),)),
@@ -167,11 +212,11 @@ class RuleCompiler:
                     directive("return", "200", ""),
                 ]
             case Refuse():
-                return self._refuse(action)
+                return self._refuse(configuration, action)
 
-    def _refuse(self, action: Refuse) -> list[Node]:
-        if action.status == 404:
-            return [directive("return", "404")]
+    def _refuse(self, configuration: FolderConfiguration, action: Refuse) -> Sequence[Node]:
+        if action.status == 404 or configuration.errors.has_page(action.status):
+            return configuration.errors.refusal(str(action.status), sub_status=str(action.sub_status))
         title, text = _WORDS[action.status]
         owner = owner_line(self._site, code=action.code)
         return answer(str(action.status), page(title, text, owner=owner))
@@ -220,13 +265,20 @@ def _key(rule: Rule) -> str:
 def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Folder]:
     paths = dict.fromkeys([*(rule.folder for rule in plan.rules), "/"])
     settings = {path: plan.settings_of(path) for path in paths}
+    sources = {path: path for path in paths}
+    exact = {path.rstrip("/") or "/" for path in paths}
+    for url in _executed(settings.values()):
+        if url not in exact:
+            # Its own errors lead nowhere else, or a failing error page would lead to itself for ever.
+            sources[url] = max((path for path in paths if f"{url}/".startswith(path)), key=len)
+            settings[url] = replace(settings[sources[url]], http_errors=HttpErrors())
     configurations = {
         one: FolderConfiguration(site=site, number=at, settings=one, most_body_bytes=most_body_bytes)
         for at, one in enumerate(dict.fromkeys(settings.values()))
     }
     folders = []
-    for at, path in enumerate(paths):
-        rules, last = _reached([rule for rule in plan.rules if rule.folder == path])
+    for at, (path, source) in enumerate(sources.items()):
+        rules, last = _reached([rule for rule in plan.rules if rule.folder == source])
         folders.append(
             _Folder(
                 path=path,
@@ -235,9 +287,17 @@ def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Fol
                 # The site's name comes last: before a number it could be taken for another site's.
                 variable=Variable(f"homeport_rule{at}_{site.replace('-', '_')}"),
                 configuration=configurations[settings[path]],
+                exact=path not in paths,
             )
         )
     return folders
+
+
+def _executed(settings: Iterable[FolderSettings]) -> Iterable[str]:
+    """Give the addresses that answer for errors."""
+    pages = (page for one in settings for page in one.http_errors.pages)
+    urls = (page.paths[0].partition("?")[0] for page in pages if page.mode is ResponseMode.EXECUTE_URL)
+    return dict.fromkeys(urls)
 
 
 def _reached(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], Action]:
@@ -251,6 +311,15 @@ def _reached(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], Action]:
         # Nothing follows: what is not on disk is not found, which is what serving the file comes to.
         return tuple(reached[:-1]), reached[-1].action
     return tuple(reached), _NOT_FOUND
+
+
+def _stands_apart(folder: _Folder) -> bool:
+    """Tell whether the last action needs a location of its own.
+
+    Where error answers of an application are looked at, the status that leads from rule to rule must not be among
+    those that are.
+    """
+    return bool(folder.rules) and folder.configuration.errors.looks_at(folder.last)
 
 
 def _takes_everything(rule: Rule) -> bool:

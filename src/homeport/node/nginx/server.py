@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import WORKER_PARAMETERS, fastcgi_parameters, iis_parameters
-from homeport.node.nginx.pages import answer, error_pages, failed_location, page, status_location
+from homeport.node.nginx.pages import (
+    FAILED,
+    TOO_LARGE,
+    answer,
+    error_pages,
+    failed_location,
+    page,
+    status_location,
+    too_large_location,
+)
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
@@ -59,19 +68,17 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
         return [*head, block("location", "/", body=answer("403", stopped))]
-    too_large = page("Not found", "The body of this request is larger than this site accepts.")
     return [
         *head,
         directive("root", Text(site.content_root)),
         directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}")),
         directive("recursive_error_pages", "on"),
-        directive("error_page", "502", "504", "=", "@homeport_failed"),
-        # IIS answers a body over its limit with 404 (404.13), not with 413 (IIS reference §5.8).
-        directive("error_page", "413", "=", "@homeport_too_large"),
+        directive("error_page", "502", "504", "=", FAILED),
+        directive("error_page", "413", "=", TOO_LARGE),
         *rewriting.directives(before=rules.filters()),
         *rules.locations(),
         failed_location(site.name),
-        block("location", "@homeport_too_large", body=answer("404", too_large)),
+        too_large_location(),
     ]
 
 

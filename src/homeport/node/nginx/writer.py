@@ -33,6 +33,13 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """A piece that the last regular expression matched: 1 to 9."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """Text for a place without variables."""
 
@@ -43,9 +50,9 @@ class Plain:
 class Text:
     """Text for a place with variables."""
 
-    parts: tuple[str | Variable, ...]
+    parts: tuple[str | Variable | Capture, ...]
 
-    def __init__(self, *parts: str | Variable) -> None:
+    def __init__(self, *parts: str | Variable | Capture) -> None:
         object.__setattr__(self, "parts", parts)
 
 
@@ -173,10 +180,19 @@ def _argument_text(argument: Argument) -> str:
         case Variable():
             return f"${{{_variable_name(argument)}}}"
         case Text(parts=parts):
-            return "".join(
-                _argument_text(part) if isinstance(part, Variable) else part.replace("$", f"${{{DOLLAR}}}")
-                for part in parts
-            )
+            return "".join(_part(part) for part in parts)
+
+
+def _part(part: str | Variable | Capture) -> str:
+    match part:
+        case str():
+            return part.replace("$", f"${{{DOLLAR}}}")
+        case Capture(number=number):
+            if not 1 <= number <= 9:
+                raise Invalid(f"nginx keeps no piece {number} of a match.", code="nginx.invalid-value")
+            return f"${number}"
+        case Variable():
+            return _argument_text(part)
 
 
 def _quoted(text: str) -> str:

@@ -3,12 +3,18 @@
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, absent, full, irrelevant
 from homeport.webconfig.sections import (
     app_settings,
+    compression,
+    connection_strings,
     default_document,
     fast_cgi,
     handlers,
+    http_errors,
     http_protocol,
+    http_redirect,
+    reported,
     request_filtering,
     rewrite,
+    security,
     static_content,
 )
 
@@ -19,29 +25,35 @@ _WEB_SERVER = ElementRow(
         fast_cgi.TABLE,
         default_document.DEFAULT_DOCUMENT_TABLE,
         default_document.DIRECTORY_BROWSE_TABLE,
+        compression.HTTP_COMPRESSION_TABLE,
+        compression.URL_COMPRESSION_TABLE,
+        http_errors.TABLE,
         http_protocol.TABLE,
+        http_redirect.TABLE,
         http_protocol.WEB_SOCKET_TABLE,
         ElementRow(
             name="security",
             children=(
                 request_filtering.TABLE,
-                *absent("access", "authentication", "authorization", "dynamicIpSecurity", "ipSecurity"),
+                security.ACCESS_TABLE,
+                security.AUTHENTICATION_TABLE,
+                security.AUTHORIZATION_TABLE,
+                security.IP_SECURITY_TABLE,
+                reported.DYNAMIC_IP_SECURITY,
+                *irrelevant("applicationDependencies", "isapiCgiRestriction"),
             ),
         ),
         static_content.TABLE,
         rewrite.TABLE,
         *absent(
-            "applicationInitialization",
             "aspNetCore",
-            "caching",
-            "httpCompression",
-            "httpErrors",
-            "httpLogging",
             "httpPlatform",
-            "httpRedirect",
-            "modules",
-            "serverRuntime",
-            "urlCompression",
+        ),
+        *reported.TABLES,
+        ElementRow(
+            name="modules",
+            support=Support.IRRELEVANT,
+            note="The modules here cannot be added or removed; .NET ones do not run.",
         ),
         *irrelevant(
             "asp",
@@ -52,7 +64,6 @@ _WEB_SERVER = ElementRow(
             "management",
             "odbcLogging",
             "serverSideInclude",
-            "tracing",
             "validation",
             "webdav",
         ),
@@ -62,11 +73,7 @@ _WEB_SERVER = ElementRow(
 _SECTIONS = (
     app_settings.TABLE,
     _WEB_SERVER,
-    ElementRow(
-        name="connectionStrings",
-        support=Support.ABSENT,
-        note="Nothing in a Python site reads it; use app settings.",
-    ),
+    connection_strings.TABLE,
     *irrelevant(
         "configProtectedData",
         "configSections",
@@ -100,9 +107,7 @@ TABLE = ElementRow(
         ElementRow(
             name="location",
             attributes=(
-                *full("path"),
-                AttributeRow(name="overrideMode", support=Support.ABSENT),
-                AttributeRow(name="allowOverride", support=Support.ABSENT),
+                *full("path", "overrideMode", "allowOverride"),
                 AttributeRow(
                     name="inheritInChildApplications",
                     support=Support.IRRELEVANT,

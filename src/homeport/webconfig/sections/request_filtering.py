@@ -72,8 +72,8 @@ DENIED_EXTENSIONS = (
 _UINT = Range(least=0, most=4_294_967_295)
 _LONGEST_ADDRESS = 16_384
 """Bytes of a request line that the server reads at all; longer ones are answered 414."""
-_LONGEST_NAME = 250
-"""Bytes of a segment, sequence, extension or string: percent-encoded in a pattern each takes eleven."""
+_LONGEST_NAME = 150
+"""Bytes of a segment, sequence, extension or string: percent-encoded in a pattern each takes twelve."""
 _LONGEST_EXCEPTIONS = 500
 """Bytes of all names that are allowed: they stand in one pattern together."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,60}")
