@@ -99,8 +99,10 @@ def https_port(platform: Platform) -> int:
     return int(json.loads((platform.data / "run.json").read_text())["https"].rpartition(":")[2].strip("/"))
 
 
-def test_the_npm_package_kudu_api_does_all_it_can(azure: Platform, tmp_path: Path) -> None:
-    folder = tmp_path / "clients"
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the installed npm packages."""
+    folder = tmp_path_factory.mktemp("npm") / "clients"
     shutil.copytree(CLIENTS, folder)
     subprocess.run(
         ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
@@ -109,6 +111,10 @@ def test_the_npm_package_kudu_api_does_all_it_can(azure: Platform, tmp_path: Pat
         capture_output=True,
         timeout=110,
     )
+    return folder
+
+
+def test_the_npm_package_kudu_api_does_all_it_can(azure: Platform, clients: Path, tmp_path: Path) -> None:
     publishing = azure.json("site", "create", "kudu-api-site")["publishing"]
 
     with proxy_to(https_port(azure)) as proxy:
@@ -121,7 +127,7 @@ def test_the_npm_package_kudu_api_does_all_it_can(azure: Platform, tmp_path: Pat
                 publishing["password"],
                 str(tmp_path),
             ],
-            cwd=folder,
+            cwd=clients,
             env=environment(azure, proxy),
             capture_output=True,
             text=True,
@@ -151,3 +157,34 @@ def test_the_npm_package_kudu_api_does_all_it_can(azure: Platform, tmp_path: Pat
     )
     with zipfile.ZipFile(tmp_path / "dump.zip") as archive:
         assert archive.testzip() is None
+
+
+def test_the_library_of_the_github_action_deploys_with_a_publish_profile(
+    azure: Platform, clients: Path, tmp_path: Path
+) -> None:
+    azure.homeport("site", "create", "action-site")
+    profile = azure.homeport("publish-profile", "action-site").stdout
+    (tmp_path / "profile.xml").write_text(profile)
+    with zipfile.ZipFile(tmp_path / "good.zip", "w") as archive:
+        archive.writestr("app.py", "x = 1\n")
+    (tmp_path / "broken.zip").write_bytes(b"this is no zip")
+    files = [str(tmp_path / name) for name in ("profile.xml", "good.zip", "broken.zip")]
+
+    with proxy_to(https_port(azure)) as proxy:
+        done = subprocess.run(
+            ["node", "github_action.js", *files],
+            cwd=clients,
+            env=environment(azure, proxy) | {"GITHUB_SHA": "abc", "GITHUB_ACTOR": "ada"},
+            capture_output=True,
+            text=True,
+            timeout=110,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = json.loads(done.stdout.strip().rpartition("\n")[2])
+    assert "nodejs" in answers["runtime"]
+    assert answers["zip"] != answers["one"]
+    assert (answers["details"]["deployer"], answers["details"]["status"]) == ("OneDeploy", 4)
+    assert answers["broken"] != "deployed"
+    assert "Successfully deployed web package to App Service." in done.stdout
+    assert "x = 1" in answers["file"]
