@@ -308,8 +308,10 @@ def test_rolling_back_brings_the_packages_back_too(offline: ScmProcess) -> None:
     subprocess.run(line, check=True)
     assert (imported(runtime, "tiny"), imported(runtime, "django")) == (False, True)
 
+    difference = offline.client.get(f"/api/homeport/deployments/{older}/diff").json()["packages"]
     offline.client.put(f"/api/deployments/{older}")
 
+    assert difference == {"added": [], "removed": ["django"], "changed": []}
     log = offline.log_text(older)
     assert offline.latest()["id"] == older
     assert "The packages are those that this deployment was made with." in log

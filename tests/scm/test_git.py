@@ -141,6 +141,8 @@ def test_later_commits_remove_files_and_older_ones_come_back(
     second = commit(work, {"app.py": "second", "old.py": None, "new.py": "2"}, "The second")
     git(work, "push", address, "master")
     assert tree(scm.web_root) == {"app.py": "second", "new.py": "2"}
+    difference = scm.client.get(f"/api/homeport/deployments/{first}/diff").json()["files"]
+    assert difference == {"added": ["old.py"], "removed": ["new.py"], "changed": ["app.py"]}
 
     assert scm.client.put(f"/api/deployments/{first}").status_code == 200
 

@@ -140,3 +140,21 @@ class TestForeignRecords:
 
     def test_an_id_that_is_no_folder_name_is_400(self, scm: ScmProcess) -> None:
         assert scm.client.put("/api/deployments/..%2f..%2fx", json=self.body).status_code == 400
+
+
+def test_two_deployments_are_compared_by_their_files(scm: ScmProcess) -> None:
+    scm.deploy({"same": "1", "changed": "1", "gone": "1", "folder/": ""})
+    scm.deploy({"same": "1", "changed": "2", "new": "1"})
+    newer, older = ids(scm)
+
+    back = scm.client.get(f"/api/homeport/deployments/{older}/diff").json()
+    forth = scm.client.get(f"/api/homeport/deployments/{newer}/diff?against={older}").json()
+
+    assert back == {
+        "from": newer,
+        "to": older,
+        "files": {"added": ["gone"], "removed": ["new"], "changed": ["changed"]},
+        "packages": {"added": [], "removed": [], "changed": []},
+    }
+    assert forth["files"] == {"added": ["new"], "removed": ["gone"], "changed": ["changed"]}
+    assert scm.client.get("/api/homeport/deployments/none/diff").status_code == 404

@@ -68,6 +68,26 @@ class ScmClient:
         )
         return record
 
+    def deployments(self) -> list[dict[str, Any]]:
+        """Return the records of all deployments, the newest first."""
+        return self._json_or_none("/api/deployments") or []
+
+    def redeploy(self, deployment_id: str) -> None:
+        """Carry a kept deployment out again; how it ended is in its record."""
+        with self._answering():
+            response = self._http.put(
+                f"/api/deployments/{quote(deployment_id, safe='')}", timeout=_UPLOAD_SECONDS
+            )
+        self._check(response)
+
+    def difference(self, deployment_id: str, *, against: str | None) -> dict[str, Any]:
+        """Return what one deployment changes when it takes the place of another, or of the one that is served."""
+        query = f"?against={quote(against, safe='')}" if against else ""
+        response = self._get(f"/api/homeport/deployments/{quote(deployment_id, safe='')}/diff{query}")
+        self._check(response)
+        found: dict[str, Any] = response.json()
+        return found
+
     def log(self, deployment_id: str) -> list[dict[str, Any]]:
         """Return the top-level entries of a deployment's log; none while there is no log."""
         return self._json_or_none(f"/api/deployments/{quote(deployment_id, safe='')}/log") or []

@@ -9,6 +9,7 @@ from homeport.scm.browser.pages import MOVED, Pages
 from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.command import CommandEndpoint
 from homeport.scm.deployments.commits import CommitDeployer
+from homeport.scm.deployments.comparing import DifferenceEndpoint
 from homeport.scm.deployments.deployer import Deployer
 from homeport.scm.deployments.endpoint import DeploymentsEndpoint, retry_seconds
 from homeport.scm.deployments.fetch_hook import FetchHook
@@ -72,9 +73,9 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     fetching = FetchHook(
         deployer, store=store, commits=commits, lock=lock, runs=runs, providers=providers, retry_seconds=retry
     )
-    redeployer = Redeployer(
-        deployer, kept=KeptDeployments(options.home, store), commits=commits, runs=runs, options=options
-    )
+    kept = KeptDeployments(options.home, store)
+    redeployer = Redeployer(deployer, kept=kept, commits=commits, runs=runs, options=options)
+    differences = DifferenceEndpoint(store, kept=kept, repository=commits.repository, providers=providers)
     deployments = DeploymentsEndpoint(
         store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
     )
@@ -84,6 +85,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         route("/api/publish", zipdeploy.publish, verbs="POST PUT", alias=True),
         *_deployment_routes(deployments),
+        route("/api/homeport/deployments/{id}/diff", differences.compare),
         *_git_routes(git, fetching),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
