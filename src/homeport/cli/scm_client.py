@@ -117,6 +117,13 @@ class ScmClient:
         findings: list[dict[str, Any]] = response.json()["findings"]
         return findings
 
+    def why(self) -> dict[str, Any]:
+        """Return why the site does not start: causes with their evidence, and its pools."""
+        response = self._get("/api/homeport/why")
+        self._check(response)
+        found: dict[str, Any] = response.json()
+        return found
+
     def stream_log(self) -> Iterator[str]:
         """Yield the lines that the site's log files get, until the SCM site ends the stream."""
         with self._answering(), self._http.stream("GET", "/api/logstream", timeout=None) as response:

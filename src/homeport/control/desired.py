@@ -52,7 +52,6 @@ def site_to_json(
         "runtimes": [dataclasses.asdict(runtime) for runtime in site.runtimes],
         "ready": seen.get("ready"),
         "problem": seen.get("problem") or "",
-        "last_failure": seen.get("last_failure"),
         "findings": list(seen.get("findings", ())),
         "pools": list(seen.get("pools", ())),
         "processes": list(seen.get("processes", ())),

@@ -80,8 +80,12 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         site.replan("an extension of the site changed")
         return {}
 
+    async def show_hosting(_: Mapping[str, Any], _progress: Progress) -> object:
+        return {"state": site.desired.state.value, "pools": site.observed()["pools"]}
+
     return {
         "gallery": list_gallery,
+        "hosting": show_hosting,
         "resolve": resolve_extension,
         "install": install_extension,
         "uninstall": remove_extension,

@@ -21,6 +21,7 @@ from homeport.scm.deployments.redeploy import Redeployer
 from homeport.scm.deployments.runs import DeploymentRuns
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
+from homeport.scm.diagnosis.endpoint import WhyEndpoint
 from homeport.scm.hooks import WebHooks
 from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
@@ -94,6 +95,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         route("/api/homeport/check", CheckEndpoint(options, providers=providers).check),
         *_site_routes(SitePages(options)),
         *_page_routes(Pages(options, providers=providers, store=store, places=places)),
+        *_why_routes(WhyEndpoint(options, providers=providers, channel=channel)),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,
@@ -164,6 +166,10 @@ def _settings_routes(settings: SettingsEndpoint) -> tuple[Route, ...]:
         route("/api/settings/{key}", settings.read_one, alias=True),
         route("/api/settings/{key}", settings.delete, verbs="DELETE", alias=True),
     )
+
+
+def _why_routes(why: WhyEndpoint) -> tuple[Route, ...]:
+    return (route("/why", why.page), route("/api/homeport/why", why.as_json))
 
 
 def _page_routes(pages: Pages) -> tuple[Route, ...]:

@@ -84,6 +84,7 @@ class Rule:
     `folder` is a URL path with a slash at both ends (`/`, `/static/`), or that of a single file without its
     slashes told apart: a rule of `/static/` holds for `/static` too. `path` is the handler's pattern (IIS reference
     §1.5, without case), relative to the folder `base` that it was written for. `verbs` is `("*",)` or exact verbs.
+    `handler` is the entry's name, `file` and `line` where it stands; without a file it is the platform's own.
     """
 
     folder: str

@@ -187,7 +187,7 @@ def test_a_refused_site_refuses_every_address_in_html(folders: Folders, stack: E
     for path in ("/", "/style.css", "/a/b.json"):
         answer = nginx.request(path)
         assert (answer.status, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
-        assert "homeport logs hello" in answer.text
+        assert "homeport why hello" in answer.text
 
 
 def test_a_plan_without_rules_finds_nothing(folders: Folders, stack: ExitStack) -> None:

@@ -268,7 +268,7 @@ def test_nobody_listening_is_503_and_tells_when_to_come_again(folders: Folders, 
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "10")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "homeport logs hello" in answer.text
+    assert "homeport why hello" in answer.text
     assert "nginx" not in answer.text
 
 
@@ -305,7 +305,7 @@ def test_a_process_that_dies_is_500_and_is_not_asked_again(
     failed = nginx.request("/", method=method)
 
     assert (failed.status, failed.headers.get("retry-after")) == (500, None)
-    assert "homeport logs hello" in failed.text
+    assert "homeport why hello" in failed.text
     assert len(app.requests) == 1
 
 

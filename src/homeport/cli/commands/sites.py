@@ -167,7 +167,7 @@ def _health(site: Mapping[str, Any]) -> str:
         return f"{errors} {'error' if errors == 1 else 'errors'} in web.config; see: homeport site show {site['name']}"
     if site["ready"] is None:
         return "unknown"
-    return "ok" if site["ready"] else f"failing; see: homeport site show {site['name']}"
+    return "ok" if site["ready"] else f"failing; see: homeport why {site['name']}"
 
 
 def _reason(pool: Mapping[str, Any]) -> str:

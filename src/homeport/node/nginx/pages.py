@@ -49,7 +49,7 @@ def owner_line(site: str | Variable, *, code: str = "") -> Text:
     """
     name = site if isinstance(site, Variable) else html.escape(site)
     explained = f" ({html.escape(code)})" if code else ""
-    return Text("If this is your site: <code>homeport logs ", name, f"</code> tells the reason.{explained}")
+    return Text("If this is your site: <code>homeport why ", name, f"</code> tells the reason.{explained}")
 
 
 def _document(title: str | Variable, text: str | Variable, *, owner: Text | None = None) -> Text:

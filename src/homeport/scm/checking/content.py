@@ -22,7 +22,7 @@ from homeport.scm.checking.packages import (
     requirement_lines,
 )
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
-from homeport.scm.deployments.hosting import installed_pythons
+from homeport.scm.deployments.hosting import SitePython, installed_pythons
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.shadowing import shadowed_handlers
@@ -101,6 +101,24 @@ def check_site(
     """
     root = root or home / "site/wwwroot"
     content = _read(root)
+    plan, pythons = _compiled(home, content, name=name, app_settings=app_settings)
+    used = [pool.runtime_folder for pool in plan.pools if pool.runtime_folder]
+    chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
+    packages = chosen.folder / "Lib/site-packages" if chosen else None
+    version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
+    return _sorted(_findings(content, plan, version=version, installed=packages))
+
+
+def compile_content(
+    home: Path, root: Path, *, name: str, app_settings: Mapping[str, str]
+) -> tuple[HostingPlan, list[SitePython]]:
+    """Compile what a site's content and transforms come to, with the Pythons that it has."""
+    return _compiled(home, _read(root), name=name, app_settings=app_settings)
+
+
+def _compiled(
+    home: Path, content: _Content, *, name: str, app_settings: Mapping[str, str]
+) -> tuple[HostingPlan, list[SitePython]]:
     pythons = installed_pythons(home)
     runtimes = tuple(
         InstalledRuntime(
@@ -112,7 +130,7 @@ def check_site(
         )
         for python in pythons
     )
-    content_lister, home_lister = _lister(root, "/home/site/wwwroot"), _lister(home, "/home")
+    content_lister, home_lister = _lister(content.root, "/home/site/wwwroot"), _lister(home, "/home")
 
     def lister(path: str) -> list[str] | None:
         return content_lister(path) if _inside(path) is not None else home_lister(path)
@@ -122,12 +140,8 @@ def check_site(
     transforms = gather_transforms(
         lambda path: _names(home / path), lambda path: outer.read(path), app_settings
     )
-    plan = compile_plan(ConfigurationTree(files=_configuration(content), host_transforms=transforms), facts)
-    used = [pool.runtime_folder for pool in plan.pools if pool.runtime_folder]
-    chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
-    packages = chosen.folder / "Lib/site-packages" if chosen else None
-    version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
-    return _sorted(_findings(content, plan, version=version, installed=packages))
+    tree = ConfigurationTree(files=_configuration(content), host_transforms=transforms)
+    return compile_plan(tree, facts), pythons
 
 
 def _findings(

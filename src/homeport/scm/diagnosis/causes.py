@@ -1,0 +1,564 @@
+"""From what is known of a site to the cause of its failure, the most telling first. Decides, and reads nothing."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from packaging.utils import canonicalize_name
+
+from homeport.model.finding import Finding, Severity
+from homeport.scm.checking.python_sources import WINDOWS_MODULES
+from homeport.scm.diagnosis.distributions import distribution_of, requirement_for
+from homeport.scm.diagnosis.evidence import Cause, Evidence, PoolFact, PoolLog
+from homeport.scm.diagnosis.tracebacks import Frame, ParsedTraceback, parse_traceback
+from homeport.scm.failures import Failure
+
+CONTENT = "/home/site/wwwroot"
+MOST_CAUSES = 8
+_LAST_LINES = 12
+_MARK = "[homeport]"
+_BLOCKING = frozenset(
+    {"webconfig.missing-runtime", "webconfig.no-wsgi-handler", "webconfig.unsupported-handler"}
+)
+
+Explain = Callable[[ParsedTraceback, Failure, Evidence], Cause | None]
+
+
+def find_causes(evidence: Evidence) -> list[Cause]:
+    """Return the causes, the most telling first; empty where nothing is known to be wrong."""
+    causes = list(dict.fromkeys(_causes(evidence)))
+    return causes[:MOST_CAUSES]
+
+
+def _causes(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.stopped:
+        yield Cause(
+            code="stopped",
+            headline="The site is stopped: it answers 403 and runs nothing.",
+            remedy=f"homeport site start {evidence.site}",
+        )
+    yield from (_from_finding(each) for each in evidence.findings if each.severity is Severity.ERROR)
+    pools = evidence.pools or ()
+    yield from (cause for pool in pools if (cause := _from_port(pool, evidence)) is not None)
+    startup = next((each for each in evidence.failures if each.kind == "startup"), None)
+    running = bool(pools) and all(pool.state == "running" for pool in pools)
+    if startup is not None and not running:
+        yield _from_failure(startup, evidence)
+    yield from (cause for pool in pools if (cause := _from_pool(pool, evidence)) is not None)
+    request = next((each for each in evidence.failures if each.kind != "startup"), None)
+    if request is not None:
+        yield _from_failure(request, evidence)
+
+
+def _from_finding(finding: Finding) -> Cause:
+    return Cause(
+        code=finding.code,
+        headline=finding.message,
+        remedy=finding.remedy or "Correct it; the change takes effect at once.",
+        file=finding.file,
+        line=finding.line,
+        evidence=(("kind", "an error in the configuration"),) if finding.code not in _BLOCKING else (),
+    )
+
+
+# Failures with a traceback ------------------------------------------------------------------------------------------
+
+
+def _from_failure(failure: Failure, evidence: Evidence) -> Cause:
+    parsed = parse_traceback(failure.traceback)
+    if parsed is None:
+        return Cause(
+            code="failure",
+            headline=_sentence(
+                failure.traceback.strip().splitlines()[-1] if failure.traceback.strip() else failure.headline
+            ),
+            remedy="Look at the failure's own page.",
+            time=failure.time,
+        )
+    for explain in _EXPLANATIONS:
+        cause = explain(parsed, failure, evidence)
+        if cause is not None:
+            return cause
+    return _cause(
+        "exception",
+        f"The application raised {_exception(parsed)}{_while(failure)}.",
+        "The line below is the last one of the site's own; correct what it does.",
+        parsed,
+        failure,
+    )
+
+
+def _missing_module(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
+    match = re.search(r"No module named '?([\w.]+)'?", parsed.message)
+    if parsed.type not in {"ModuleNotFoundError", "ImportError"} or match is None:
+        return None
+    module = match[1]
+    top = module.partition(".")[0]
+    if top in WINDOWS_MODULES:
+        return _cause(
+            "windows-module",
+            f"The application imports '{top}', which exists on Windows only.",
+            "Import it only if sys.platform == 'win32', or use what Linux has in its place.",
+            parsed,
+            failure,
+        )
+    if top == re.split(r"[.(]", failure.handler)[0]:
+        return _handler_module(top, parsed, failure, evidence)
+    listed = requirement_for(module, evidence.requirements)
+    wanted = distribution_of(module)
+    if listed is not None:
+        number, line = listed
+        where = f" into {evidence.python_folder}" if evidence.python_folder else ""
+        return _cause(
+            "not-installed",
+            f"The module '{module}' is missing: requirements.txt names it (line {number}: {line}), and it is not installed{where}.",
+            f"Deploy again without --no-build, or in the console: {_install(evidence, '-r requirements.txt')}",
+            parsed,
+            failure,
+        )
+    if canonicalize_name(wanted) in evidence.installed:
+        return _cause(
+            "incomplete-package",
+            f"The module '{module}' is missing, although '{wanted}' is installed: its version has no such part.",
+            f"Name the version that has it in requirements.txt, such as {wanted}>=…",
+            parsed,
+            failure,
+        )
+    local = next((name for name in evidence.content if name.split(".")[0].casefold() == top.casefold()), None)
+    if local is not None:
+        return _cause(
+            "letter-case",
+            f"The module '{module}' is missing; the content has '{local}', whose letters differ in case.",
+            f"Write the import as the file is spelled, or rename the file: '{top}' and '{local}' are two names on Linux.",
+            parsed,
+            failure,
+        )
+    return _cause(
+        "missing-module",
+        f"The module '{module}' is missing, and no line of requirements.txt brings it.",
+        f"Add this line to requirements.txt and deploy again: {wanted}",
+        parsed,
+        failure,
+    )
+
+
+def _handler_module(top: str, parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause:
+    files = sorted(name for name in evidence.content if name.endswith(".py"))
+    near = next((name for name in evidence.content if name.split(".")[0].casefold() == top.casefold()), None)
+    found = (
+        f"there is '{near}', whose letters differ in case"
+        if near
+        else f"the content has {', '.join(files[:6]) or 'no Python file'}"
+    )
+    return _cause(
+        "handler-module",
+        f"WSGI_HANDLER is '{failure.handler}', and there is no module '{top}': {found}.",
+        "Correct WSGI_HANDLER in web.config, or add the module's folder to PYTHONPATH.",
+        parsed,
+        failure,
+        file="web.config",
+    )
+
+
+def _install(evidence: Evidence, what: str) -> str:
+    return rf"D:\home\{evidence.python_folder or 'PYTHON'}\python.exe -m pip install {what}"
+
+
+def _missing_library(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    match = re.search(r"(\S+\.so[\w.]*): cannot open shared object file", parsed.message)
+    if match is None:
+        return None
+    return _cause(
+        "missing-library",
+        f"A compiled package needs the system's library {match[1]}, which the machine does not have.",
+        "Install the Debian package that brings it on the machine, or take a variant of the package without it "
+        "(opencv-python-headless, psycopg2-binary).",
+        parsed,
+        failure,
+    )
+
+
+def _import_name(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
+    match = re.search(r"cannot import name '?([\w.]+)'? from '?([\w.]+)'?", parsed.message)
+    if parsed.type != "ImportError" or match is None:
+        return None
+    name, module = match[1], match[2]
+    if "circular import" in parsed.message or "partially initialized" in parsed.message:
+        return _cause(
+            "circular-import",
+            f"'{module}' is imported while it is still being imported, before it has '{name}'.",
+            "Move one of the two imports into the function that needs it.",
+            parsed,
+            failure,
+        )
+    listed = requirement_for(module, evidence.requirements)
+    shown = f" (requirements.txt, line {listed[0]}: {listed[1]})" if listed else ""
+    return _cause(
+        "other-version",
+        f"'{module}' has no '{name}': its installed version is another than the application was written for{shown}.",
+        f"Pin the version that the application was tested with in requirements.txt: {distribution_of(module)}==…",
+        parsed,
+        failure,
+    )
+
+
+def _syntax(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    if parsed.type not in {"SyntaxError", "IndentationError", "TabError"}:
+        return None
+    python = failure.python or "the site's Python"
+    place = parsed.frames[-1] if parsed.frames else None
+    old = "print" in parsed.message or (
+        place is not None and re.match(r"print\s+[^(=]|exec\s+['\"]", place.code)
+    )
+    remedy = (
+        "The file is Python 2, which is not offered here; convert it with 2to3 or pyupgrade."
+        if old
+        else f"Correct the line. If it works elsewhere, that Python is newer than {python}: install a newer one and name it in web.config."
+    )
+    cause = _cause(
+        "syntax", f"Python {python} cannot read a file: {parsed.message}.", remedy, parsed, failure
+    )
+    return cause if place is None else _placed(cause, place)
+
+
+def _setting(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
+    name = ""
+    frame = parsed.last_below(CONTENT) or (parsed.frames[-1] if parsed.frames else None)
+    if parsed.type == "KeyError" and frame is not None:
+        named = re.fullmatch(r"'([^']+)'", parsed.message)
+        inside = any("environ" in each.code or each.file.endswith("/os.py") for each in parsed.frames)
+        name = named[1] if named and inside else ""
+    elif (
+        match := re.search(
+            r"([A-Z][A-Z0-9_]{2,}) (?:environment variable|not found\. Declare it as envvar|must not be empty)",
+            parsed.message,
+        )
+    ) or (match := re.search(r"(?:environment variable|Set the) '?([A-Z][A-Z0-9_]{2,})'?", parsed.message)):
+        name = match[1]
+    if not name:
+        return None
+    near = next(
+        (each for each in evidence.settings if each.casefold() == name.casefold() and each != name), ""
+    )
+    if near:
+        return _cause(
+            "setting-case",
+            f"The application reads the setting '{name}'; the site has '{near}', and letter case counts on Linux.",
+            f"homeport settings set {evidence.site} {name}=VALUE",
+            parsed,
+            failure,
+        )
+    return _cause(
+        "missing-setting",
+        f"The application needs the setting '{name}', which the site does not have.",
+        f"homeport settings set {evidence.site} {name}=VALUE",
+        parsed,
+        failure,
+    )
+
+
+def _handler(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    if failure.kind != "startup":
+        return None
+    match = re.match(r"(?:partially initialized )?module '([\w.]+)' has no attribute '(\w+)'", parsed.message)
+    named = {part.removesuffix("()") for part in failure.handler.split(".")}
+    if parsed.type == "AttributeError" and match and match[2] in named:
+        return _cause(
+            "handler-object",
+            f"WSGI_HANDLER is '{failure.handler}', and the module '{match[1]}' has no '{match[2]}'.",
+            f"Correct WSGI_HANDLER in web.config, or define '{match[2]}' in '{match[1]}'.",
+            parsed,
+            failure,
+            file="web.config",
+        )
+    if "not callable" in parsed.message and parsed.last_below(CONTENT) is None:
+        return _cause(
+            "handler-object",
+            f"WSGI_HANDLER is '{failure.handler}', which is no WSGI application: {parsed.message}.",
+            "Name the application object; write () behind a name only where a function makes it.",
+            parsed,
+            failure,
+            file="web.config",
+        )
+    if parsed.type == "HandlerNotSet":
+        return _cause(
+            "no-handler",
+            "WSGI_HANDLER is not set, so there is no application to start.",
+            'Add <add key="WSGI_HANDLER" value="app.wsgi_app"/> to <appSettings> of web.config.',
+            parsed,
+            failure,
+            file="web.config",
+        )
+    return None
+
+
+def _django(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    if parsed.type != "ImproperlyConfigured":
+        return None
+    if "DJANGO_SETTINGS_MODULE" in parsed.message:
+        return _cause(
+            "missing-setting",
+            "Django does not know its settings: DJANGO_SETTINGS_MODULE is not set.",
+            'Add <add key="DJANGO_SETTINGS_MODULE" value="PROJECT.settings"/> to <appSettings> of web.config.',
+            parsed,
+            failure,
+            file="web.config",
+        )
+    return _cause(
+        "django-settings",
+        f"Django's settings are incomplete: {parsed.message.rstrip('.')}.",
+        "Correct the settings module, or the app setting that it reads.",
+        parsed,
+        failure,
+    )
+
+
+def _file(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    match = re.search(r"\[Errno \d+\] ([^:]+): '((?:[^'\\]|\\.)*)'", parsed.message)
+    if (
+        parsed.type not in {"FileNotFoundError", "PermissionError", "NotADirectoryError", "IsADirectoryError"}
+        or not match
+    ):
+        return None
+    path = match[2].replace("\\\\", "\\")
+    if re.match(r"(?i)[a-z]:[\\/]|\\\\", path) or "\\" in path:
+        return _cause(
+            "windows-path",
+            f"The application opens '{path}', a Windows path: on Linux that is a file of this very name.",
+            "Build paths from os.environ['HOME'] with os.path.join, or read them from an app setting, which is translated.",
+            parsed,
+            failure,
+        )
+    if parsed.type == "PermissionError":
+        return _cause(
+            "permission",
+            f"The application may not open '{path}'.",
+            "A site may write below /home and /tmp only; choose a path there.",
+            parsed,
+            failure,
+        )
+    return _cause(
+        "missing-file",
+        f"The application opens '{path}', which is not there.",
+        "Deploy the file, or correct its path; letter case counts on Linux.",
+        parsed,
+        failure,
+    )
+
+
+def _connection(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    told = parsed.message.lower()
+    if parsed.type in {"ConnectionRefusedError", "gaierror", "TimeoutError"} or any(
+        sign in told
+        for sign in (
+            "connection refused",
+            "could not connect to server",
+            "can't connect to",
+            "could not translate host name",
+            "name or service not known",
+        )
+    ):
+        return _cause(
+            "no-connection",
+            f"The application could not reach a service it needs: {parsed.message}.",
+            "Check the address in the site's settings. 127.0.0.1 is the site's own sandbox: services of the machine have another address.",
+            parsed,
+            failure,
+        )
+    return None
+
+
+def _database(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    table = re.search(r"no such table: (\S+)|relation \"([^\"]+)\" does not exist", parsed.message)
+    if table:
+        return _cause(
+            "missing-table",
+            f"The database has no table '{table[1] or table[2]}'.",
+            "Run the migrations, in the console: python manage.py migrate (Django), flask db upgrade.",
+            parsed,
+            failure,
+        )
+    if "unable to open database file" in parsed.message:
+        return _cause(
+            "database-file",
+            "SQLite cannot open its database file: its folder does not exist, or the path is one of Windows.",
+            "Put it below /home, for example os.path.join(os.environ['HOME'], 'data', 'db.sqlite3').",
+            parsed,
+            failure,
+        )
+    return None
+
+
+def _memory(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
+    if parsed.type != "MemoryError":
+        return None
+    return _cause(
+        "memory",
+        f"The application ran out of memory{_while(failure)}.",
+        f"Give the site more: its limits are in homeport site show {evidence.site} --json.",
+        parsed,
+        failure,
+    )
+
+
+_EXPLANATIONS: tuple[Explain, ...] = (
+    _missing_library,
+    _missing_module,
+    _import_name,
+    _syntax,
+    _handler,
+    _django,
+    _setting,
+    _file,
+    _database,
+    _connection,
+    _memory,
+)
+
+
+def _cause(
+    code: str, headline: str, remedy: str, parsed: ParsedTraceback, failure: Failure, *, file: str = ""
+) -> Cause:
+    """Make a cause with the traceback's own line as evidence."""
+    own = parsed.last_below(CONTENT)
+    frame = own or (parsed.frames[-1] if parsed.frames else None)
+    pairs = [("exception", _exception(parsed))]
+    if frame is not None:
+        pairs.append(("line", _frame(frame)))
+    if failure.method:
+        pairs.append(("request", f"{failure.method} {failure.path}"))
+    if failure.python:
+        pairs.append(("python", failure.python))
+    pairs.append(("failure", f"/failures/{failure.id}"))
+    return Cause(
+        code=code,
+        headline=headline,
+        remedy=remedy,
+        file=file or (_below(own.file) if own else ""),
+        line=own.line if own and not file else 0,
+        time=failure.time,
+        evidence=tuple(pairs),
+    )
+
+
+def _placed(cause: Cause, frame: Frame) -> Cause:
+    pairs = tuple(
+        ("line", _frame(frame)) if name == "line" else (name, text) for name, text in cause.evidence
+    )
+    return Cause(
+        code=cause.code,
+        headline=cause.headline,
+        remedy=cause.remedy,
+        file=_below(frame.file),
+        line=frame.line,
+        time=cause.time,
+        evidence=pairs,
+    )
+
+
+def _below(path: str) -> str:
+    return path.removeprefix(f"{CONTENT}/")
+
+
+def _frame(frame: Frame) -> str:
+    code = f": {frame.code}" if frame.code else ""
+    return f"{_below(frame.file)}:{frame.line}{code}"[:400]
+
+
+def _exception(parsed: ParsedTraceback) -> str:
+    return f"{parsed.type}: {parsed.message}"[:600] if parsed.message else parsed.type
+
+
+def _while(failure: Failure) -> str:
+    return (
+        " while it was starting"
+        if failure.kind == "startup"
+        else f" in {failure.method} {failure.path}".rstrip()
+    )
+
+
+# Pools ---------------------------------------------------------------------------------------------------------------
+
+
+def _from_port(pool: PoolFact, evidence: Evidence) -> Cause | None:
+    fact = pool.port_never_opened
+    if fact is None:
+        return None
+    command = f" ({fact.command})" if fact.command else ""
+    return Cause(
+        code="port-never-opened",
+        headline=f"The process{command} did not listen on port {fact.port} within {fact.seconds:g} s.",
+        remedy="Let it listen on the port in %HTTP_PLATFORM_PORT% (HTTP_PLATFORM_PORT in its environment), at 127.0.0.1; "
+        "if it only needs longer, raise startupTimeLimit of <httpPlatform>.",
+        file="web.config",
+        evidence=_tail(pool, evidence),
+    )
+
+
+def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
+    reason = pool.reason
+    if not reason or "see its newest failure" in reason:
+        return None
+    tail = _tail(pool, evidence)
+    limit = re.search(r"not ready ([\d.]+) s|than (\w+Timeout) \(([\d.]+) s\)", reason)
+    if limit:
+        name, seconds = limit[2] or "requestTimeout", limit[1] or limit[3]
+        stack = _stack_line(pool, evidence)
+        return Cause(
+            code="start-time-limit" if limit[1] else "request-time-limit",
+            headline=f"The application was not ready {seconds} s after its start and was ended ({name})."
+            if limit[1]
+            else f"A request took longer than {name} allows ({seconds} s), and its process was ended.",
+            remedy=f"Look at where it was; if it needs that long, raise {name} of its <application> in <fastCgi>.",
+            file="web.config",
+            evidence=((("where it was", stack),) if stack else ()) + tail,
+        )
+    ending = re.search(r"ended (before it was ready )?\((.+)\)", reason)
+    if ending:
+        when = "while it was starting" if ending[1] else "in a request"
+        return Cause(
+            code="process-ended",
+            headline=f"The process ended {when}: {ending[2]}.",
+            remedy=_ending_remedy(ending[2]),
+            evidence=tail,
+        )
+    return Cause(
+        code="pool",
+        headline=_sentence(reason),
+        remedy=f"The last lines tell more; all of them: homeport logs {evidence.site}",
+        evidence=tail,
+    )
+
+
+def _ending_remedy(ending: str) -> str:
+    if "SIGKILL" in ending or "signal 9" in ending:
+        return "It was killed from outside: most often the site's memory limit. Raise it, or let the application use less."
+    if any(sign in ending for sign in ("SIGSEGV", "signal 11", "SIGABRT", "signal 6", "SIGBUS")):
+        return "A compiled package crashed: install its newest version for this Python, and look at what ran last."
+    return "It ended itself (sys.exit, os._exit): the last lines of its output tell why."
+
+
+def _tail(pool: PoolFact, evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    log = _log_of(pool, evidence)
+    own = [line for line in log.lines if line.strip()][-_LAST_LINES:] if log else []
+    return (("last output", "\n".join(own)),) if own else ()
+
+
+def _log_of(pool: PoolFact, evidence: Evidence) -> PoolLog | None:
+    return next((log for log in evidence.logs if pool.id in log.file), None)
+
+
+def _stack_line(pool: PoolFact, evidence: Evidence) -> str:
+    """Find the innermost line of the application among the stacks that a killed worker wrote to its log."""
+    log = _log_of(pool, evidence)
+    for number, line in enumerate(log.lines if log else ()):
+        match = re.search(rf'File "({CONTENT}/[^"]+)", line (\d+) in (\S+)', line)
+        if match and "site-packages" not in match[1]:
+            later = log.lines[number + 1 :] if log else ()
+            if not any(_MARK in each and "killed" in each for each in later):
+                return f"{_below(match[1])}:{match[2]} in {match[3]}"
+    return ""
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()[:600]
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!")) else ".")

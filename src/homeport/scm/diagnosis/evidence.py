@@ -1,0 +1,70 @@
+"""What is known of a site that does not start: facts, none of them judged."""
+
+from dataclasses import dataclass
+
+from homeport.model.finding import Finding
+from homeport.scm.failures import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortNeverOpened:
+    """A process of an httpPlatform pool was up and listened on nothing: the port it was given, how long it had."""
+
+    port: int
+    seconds: float
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFact:
+    """A pool as the agent sees it: `idle`, `starting`, `running`, `failed` or `broken`, and the last reason."""
+
+    id: str
+    state: str
+    reason: str = ""
+    port_never_opened: PortNeverOpened | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLog:
+    """The last lines that the processes of a pool have written; those of the platform begin with its mark."""
+
+    file: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that `find_causes` decides on.
+
+    `failures` are the newest first. `requirements` are the lines of requirements.txt with their numbers.
+    `installed` are the canonical names in the site's Python, `python` its folder and version as text. `pools` is None
+    where the agent did not answer. `limits` are `requestTimeout` and `activityTimeout` in force, in seconds, by pool.
+    """
+
+    site: str
+    stopped: bool = False
+    findings: tuple[Finding, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    pools: tuple[PoolFact, ...] | None = None
+    logs: tuple[PoolLog, ...] = ()
+    requirements: tuple[tuple[int, str], ...] = ()
+    installed: frozenset[str] = frozenset()
+    python: str = ""
+    python_folder: str = ""
+    settings: frozenset[str] = frozenset()
+    content: frozenset[str] = frozenset()
+    """Names directly in the content folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One reason. `headline` is a sentence that names it, `evidence` pairs of what it is and the text itself."""
+
+    code: str
+    headline: str
+    remedy: str
+    file: str = ""
+    line: int = 0
+    time: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,102 @@
+"""Reads what is known of a site: its configuration, failures, logs, packages, and what the agent says of its pools."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from homeport.model.errors import HomeportError
+from homeport.scm.agent_channel import AgentChannel
+from homeport.scm.checking.content import compile_content, installed_distributions
+from homeport.scm.checking.packages import requirement_lines
+from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNeverOpened
+from homeport.scm.failures import Failures
+
+_TAIL_BYTES = 64 * 1024
+_MOST_LINES = 400
+_MOST_LOGS = 20
+_LOG_FOLDER = "LogFiles/Application"
+_REQUIREMENTS_BYTES = 256 * 1024
+
+
+async def ask_pools(channel: AgentChannel) -> Mapping[str, Any] | None:
+    """Ask the agent how the site is hosted; None where it does not answer."""
+    try:
+        value = await channel.ask("hosting")
+    except HomeportError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def gather(
+    home: Path, *, site: str, app_settings: Mapping[str, str], hosting: Mapping[str, Any] | None
+) -> Evidence:
+    """Read everything that `find_causes` decides on; what cannot be read is left out."""
+    root = home / "site/wwwroot"
+    plan, pythons = compile_content(home, root, name=site, app_settings=app_settings)
+    used = {pool.runtime_folder for pool in plan.pools}
+    python = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
+    installed = installed_distributions(python.folder / "Lib/site-packages") if python else {}
+    written = {name for pool in plan.pools for name, _ in pool.app_settings}
+    text = _tail(root / "requirements.txt", most=_REQUIREMENTS_BYTES)
+    return Evidence(
+        site=site,
+        stopped=bool(hosting and hosting.get("state") == "Stopped"),
+        findings=plan.findings,
+        failures=tuple(Failures(home).newest()),
+        pools=None if hosting is None else tuple(map(_pool, hosting.get("pools", ()))),
+        logs=tuple(_logs(home)),
+        requirements=tuple(requirement_lines(text)),
+        installed=frozenset(installed),
+        python=str(python) if python else "",
+        python_folder=python.folder.name if python else "",
+        settings=frozenset(app_settings) | frozenset(written),
+        content=frozenset(_names(root)),
+    )
+
+
+def _pool(value: Mapping[str, Any]) -> PoolFact:
+    port = value.get("port_never_opened")
+    return PoolFact(
+        id=str(value.get("id", "")),
+        state=str(value.get("state", "")),
+        reason=str(value.get("reason") or ""),
+        port_never_opened=PortNeverOpened(
+            port=int(port["port"]), seconds=float(port["seconds"]), command=str(port.get("command", ""))
+        )
+        if isinstance(port, dict)
+        else None,
+    )
+
+
+def _logs(home: Path) -> Sequence[PoolLog]:
+    names = [name for name in _names(home / _LOG_FOLDER) if name.endswith(".log")][:_MOST_LOGS]
+    return [
+        PoolLog(
+            file=f"{_LOG_FOLDER}/{name}",
+            lines=tuple(_tail(home / _LOG_FOLDER / name, most=_TAIL_BYTES).splitlines()[-_MOST_LINES:]),
+        )
+        for name in names
+    ]
+
+
+def _tail(path: Path, *, most: int) -> str:
+    """Return the end of a regular file as text, empty where there is none."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            known = os.fstat(descriptor)
+            if not stat.S_ISREG(known.st_mode):
+                return ""
+            file.seek(max(known.st_size - most, 0))
+            return file.read(most).decode("utf-8", "replace")
+    return ""
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))[:5000]  # noqa: PTH208 (names alone are wanted)
+    except OSError:
+        return []

@@ -1,0 +1,339 @@
+"""The cause that is named for each kind of broken site: its text, its place, what to do."""
+
+import linecache
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.model.finding import Finding, Severity
+from homeport.scm.diagnosis.causes import find_causes
+from homeport.scm.diagnosis.evidence import Cause, Evidence, PoolFact, PoolLog, PortNeverOpened
+from homeport.scm.diagnosis.tracebacks import parse_traceback
+from homeport.scm.failures import Failure
+
+APP = "/home/site/wwwroot/app.py"
+
+
+def failure(text: str, *, kind: str = "startup", handler: str = "app.wsgi_app") -> Failure:
+    return Failure(
+        id="0a1b",
+        time="2026-01-02T03:04:05+00:00",
+        headline="Error occurred",
+        traceback=text,
+        kind=kind,
+        python="3.11.7",
+        handler=handler,
+        method="GET" if kind == "request" else "",
+        path="/page" if kind == "request" else "",
+    )
+
+
+def raised(source: str) -> str:
+    """Run a text as the application's file and return the traceback that Python makes of it."""
+    linecache.cache[APP] = (len(source), None, source.splitlines(keepends=True), APP)
+    with pytest.raises(Exception) as caught:
+        exec(compile(source, APP, "exec"), {"__name__": "app"})
+    return "".join(traceback.format_exception(caught.value))
+
+
+def first(evidence: Evidence) -> Cause:
+    return find_causes(evidence)[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "headline", "remedy", "place"),
+    [
+        (
+            "import os\nimport yaml_not_there",
+            "missing-module",
+            "The module 'yaml_not_there' is missing, and no line of requirements.txt brings it.",
+            "Add this line to requirements.txt and deploy again: yaml-not-there",
+            "app.py:2",
+        ),
+        (
+            "raise ModuleNotFoundError(\"No module named 'cv2'\")",
+            "missing-module",
+            "The module 'cv2' is missing, and no line of requirements.txt brings it.",
+            "Add this line to requirements.txt and deploy again: opencv-python-headless",
+            "app.py:1",
+        ),
+        (
+            "raise ModuleNotFoundError(\"No module named 'flask_wtf'\")",
+            "not-installed",
+            "The module 'flask_wtf' is missing: requirements.txt names it (line 2: flask-wtf==1.2), and it is not installed into python3117x64.",
+            "Deploy again without --no-build, or in the console: D:\\home\\python3117x64\\python.exe -m pip install -r requirements.txt",
+            "app.py:1",
+        ),
+        (
+            "raise ModuleNotFoundError(\"No module named 'Helper'\")",
+            "letter-case",
+            "The module 'Helper' is missing; the content has 'helper.py', whose letters differ in case.",
+            "Write the import as the file is spelled, or rename the file: 'Helper' and 'helper.py' are two names on Linux.",
+            "app.py:1",
+        ),
+        (
+            "import winreg",
+            "windows-module",
+            "The application imports 'winreg', which exists on Windows only.",
+            "Import it only if sys.platform == 'win32', or use what Linux has in its place.",
+            "app.py:1",
+        ),
+        (
+            "from os import no_such_name",
+            "other-version",
+            "'os' has no 'no_such_name': its installed version is another than the application was written for.",
+            "Pin the version that the application was tested with in requirements.txt: os==…",
+            "app.py:1",
+        ),
+        (
+            "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
+            "missing-library",
+            "A compiled package needs the system's library libGL.so.1, which the machine does not have.",
+            None,
+            "app.py:1",
+        ),
+        (
+            "x = 1\nprint 'hello'\n",
+            "syntax",
+            "Python 3.11.7 cannot read a file: Missing parentheses in call to 'print'. Did you mean print(...)?.",
+            "The file is Python 2, which is not offered here; convert it with 2to3 or pyupgrade.",
+            "app.py:2",
+        ),
+        (
+            "import os\nkey = os.environ['SECRET_KEY']\n",
+            "missing-setting",
+            "The application needs the setting 'SECRET_KEY', which the site does not have.",
+            "homeport settings set hello SECRET_KEY=VALUE",
+            "app.py:2",
+        ),
+        (
+            "import os\nkey = os.environ['database_url']\n",
+            "setting-case",
+            "The application reads the setting 'database_url'; the site has 'DATABASE_URL', and letter case counts on Linux.",
+            "homeport settings set hello database_url=VALUE",
+            "app.py:2",
+        ),
+        (
+            "open('D:\\\\home\\\\site\\\\data.txt')",
+            "windows-path",
+            "The application opens 'D:\\home\\site\\data.txt', a Windows path: on Linux that is a file of this very name.",
+            None,
+            "app.py:1",
+        ),
+        (
+            "open('/home/site/wwwroot/none.json')",
+            "missing-file",
+            "The application opens '/home/site/wwwroot/none.json', which is not there.",
+            "Deploy the file, or correct its path; letter case counts on Linux.",
+            "app.py:1",
+        ),
+        (
+            "raise PermissionError(13, 'Permission denied', '/etc/shadow')",
+            "permission",
+            "The application may not open '/etc/shadow'.",
+            "A site may write below /home and /tmp only; choose a path there.",
+            "app.py:1",
+        ),
+        (
+            "import socket\nsocket.create_connection(('127.0.0.1', 1))",
+            "no-connection",
+            "The application could not reach a service it needs: [Errno 111] Connection refused.",
+            None,
+            "app.py:2",
+        ),
+        (
+            "import sqlite3\nsqlite3.connect(':memory:').execute('select * from auth_user')",
+            "missing-table",
+            "The database has no table 'auth_user'.",
+            None,
+            "app.py:2",
+        ),
+        (
+            "import sqlite3\nsqlite3.connect('/nonexistent/db').execute('select 1')",
+            "database-file",
+            "SQLite cannot open its database file: its folder does not exist, or the path is one of Windows.",
+            None,
+            "app.py:2",
+        ),
+        (
+            "class ImproperlyConfigured(Exception): pass\n"
+            "raise ImproperlyConfigured('Requested setting DATABASES, but settings are not configured. "
+            "You must either define the environment variable DJANGO_SETTINGS_MODULE')",
+            "missing-setting",
+            "Django does not know its settings: DJANGO_SETTINGS_MODULE is not set.",
+            None,
+            "web.config",
+        ),
+        (
+            "raise AttributeError(\"module 'app' has no attribute 'wsgi_app'\")",
+            "handler-object",
+            "WSGI_HANDLER is 'app.wsgi_app', and the module 'app' has no 'wsgi_app'.",
+            "Correct WSGI_HANDLER in web.config, or define 'wsgi_app' in 'app'.",
+            "web.config",
+        ),
+        ("raise MemoryError", "memory", "The application ran out of memory while it was starting.", None, "app.py:1"),
+        (
+            "def make():\n    raise ValueError('no such mode')\nmake()",
+            "exception",
+            "The application raised ValueError: no such mode while it was starting.",
+            None,
+            "app.py:2",
+        ),
+    ],
+)  # fmt: skip
+def test_a_traceback_is_told_as_its_cause(
+    source: str, code: str, headline: str, remedy: str | None, place: str
+) -> None:
+    evidence = Evidence(
+        site="hello",
+        failures=(failure(raised(source)),),
+        requirements=((1, "flask"), (2, "flask-wtf==1.2")),
+        python_folder="python3117x64",
+        settings=frozenset({"DATABASE_URL"}),
+        content=frozenset({"app.py", "helper.py", "web.config"}),
+    )
+    cause = first(evidence)
+    assert (cause.code, cause.headline) == (code, headline)
+    assert ":".join(str(part) for part in (cause.file, cause.line) if part) == place
+    assert cause.remedy
+    assert remedy is None or cause.remedy == remedy
+    assert dict(cause.evidence)["failure"] == "/failures/0a1b"
+
+
+def test_a_handler_that_names_no_module_is_a_fault_of_the_setting() -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "/opt/x/handler.py", line 30, in _resolve\n    raise\n'
+        'ValueError: "App.wsgi_app" could not be imported: Traceback (most recent call last):\n'
+        '  File "/opt/x/handler.py", line 30, in _resolve\n    module = importlib.import_module(module_name)\n'
+        "ModuleNotFoundError: No module named 'App'\n\n"
+    )
+    evidence = Evidence(
+        site="hello", failures=(failure(text, handler="App.wsgi_app"),), content=frozenset({"app.py"})
+    )
+    cause = first(evidence)
+    assert cause.headline == (
+        "WSGI_HANDLER is 'App.wsgi_app', and there is no module 'App': there is 'app.py', whose letters differ in case."
+    )
+    assert cause.file == "web.config"
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "headline"),
+    [
+        (
+            "the application was not ready 90 s after its start",
+            "start-time-limit",
+            "The application was not ready 90 s after its start and was ended (requestTimeout).",
+        ),
+        (
+            "a request took longer than requestTimeout (10 s)",
+            "request-time-limit",
+            "A request took longer than requestTimeout allows (10 s), and its process was ended.",
+        ),
+        (
+            "a request was silent longer than activityTimeout (70 s)",
+            "request-time-limit",
+            "A request took longer than activityTimeout allows (70 s), and its process was ended.",
+        ),
+        (
+            "the process ended before it was ready (exit code 7)",
+            "process-ended",
+            "The process ended while it was starting: exit code 7.",
+        ),
+        ("the process ended (signal 11)", "process-ended", "The process ended in a request: signal 11."),
+        ("The interpreter is gone.", "pool", "The interpreter is gone."),
+    ],
+)
+def test_a_pools_reason_is_told_with_the_last_lines(reason: str, code: str, headline: str) -> None:
+    lines = ("starting", f'  File "{APP}", line 2 in <module>', f"[homeport] worker killed: {reason}.")
+    evidence = Evidence(
+        site="hello",
+        pools=(PoolFact(id="wsgi-1", state="broken", reason=reason),),
+        logs=(PoolLog(file="LogFiles/Application/wsgi-1.log", lines=lines),),
+    )
+    cause = first(evidence)
+    assert (cause.code, cause.headline) == (code, headline)
+    assert "starting" in dict(cause.evidence)["last output"]
+    assert cause.remedy
+
+
+def test_the_line_where_a_killed_process_was_is_shown() -> None:
+    lines = (
+        "[homeport] worker killed: the application was not ready 10 s after its start.",
+        "Current thread 0x1 (most recent call first):",
+        f'  File "{APP}", line 2 in <module>',
+        '  File "<frozen importlib._bootstrap>", line 241 in _call',
+    )
+    evidence = Evidence(
+        site="hello",
+        pools=(
+            PoolFact(
+                id="wsgi-1", state="broken", reason="the application was not ready 10 s after its start"
+            ),
+        ),
+        logs=(PoolLog(file="LogFiles/Application/wsgi-1.log", lines=lines),),
+    )
+    assert dict(first(evidence).evidence)["where it was"] == "app.py:2 in <module>"
+
+
+def test_a_port_that_was_never_opened_is_named() -> None:
+    fact = PortNeverOpened(port=30123, seconds=60, command="python runserver.py")
+    evidence = Evidence(
+        site="hello", pools=(PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact),)
+    )
+    assert first(evidence).headline == (
+        "The process (python runserver.py) did not listen on port 30123 within 60 s."
+    )
+    assert "HTTP_PLATFORM_PORT" in first(evidence).remedy
+
+
+def test_an_error_in_the_configuration_goes_before_an_old_failure() -> None:
+    finding = Finding(
+        severity=Severity.ERROR,
+        code="webconfig.missing-runtime",
+        message="This site has no Python.",
+        file="web.config",
+        line=9,
+        remedy="homeport extension add hello python3117x64",
+    )
+    evidence = Evidence(
+        site="hello", findings=(finding,), failures=(failure(raised("import no_such_thing")),)
+    )
+    assert [cause.code for cause in find_causes(evidence)] == ["webconfig.missing-runtime", "missing-module"]
+
+
+def test_a_stopped_site_is_said_to_be_stopped() -> None:
+    assert first(Evidence(site="hello", stopped=True)).remedy == "homeport site start hello"
+
+
+def test_an_old_failure_to_start_is_no_cause_while_the_site_runs() -> None:
+    running = (PoolFact(id="wsgi-1", state="running"),)
+    failed = (failure(raised("import no_such_thing")),)
+    assert find_causes(Evidence(site="hello", pools=running, failures=failed)) == []
+
+
+def test_a_failing_request_is_named_with_its_address() -> None:
+    text = raised("raise KeyError('user')")
+    evidence = Evidence(site="hello", failures=(failure(text, kind="request"),))
+    assert first(evidence).headline == "The application raised KeyError: 'user' in GET /page."
+
+
+def test_a_site_without_a_problem_has_no_cause() -> None:
+    assert find_causes(Evidence(site="hello")) == []
+
+
+@given(st.text(max_size=300))
+def test_any_text_of_a_site_can_be_read(text: str) -> None:
+    parse_traceback(text)
+    parse_traceback(f'Traceback (most recent call last):\n  File "x", line 1, in y\n{text}\nError: {text}')
+    find_causes(
+        Evidence(site="x", failures=(failure(text),), pools=(PoolFact(id="", state="", reason=text),))
+    )
+
+
+def test_a_long_text_is_read_in_no_time() -> None:
+    parse_traceback('  File "x", line 1\n' * 200_000)
+    parse_traceback('"' * 400_000)
+    parse_traceback("a" * 400_000 + ": ")
