@@ -25,12 +25,15 @@ class MemoryAgent:
         self.pushes = 0
         self.pushed = threading.Condition()
         self.may_finish = threading.Event()
+        self.may_push = threading.Event()
         self.forget()
 
     def forget(self) -> None:
         """Drop what a test recorded or arranged; the desired state stays."""
         self.restarted: list[str] = []
         self.removed: list[tuple[str, str]] = []
+        self.undeletable: set[str] = set()
+        self.may_push.set()
         self.problems: dict[str, str] = {}
         self.install_error: dict[str, str] | None = None
         self.may_finish.set()
@@ -55,6 +58,7 @@ class MemoryAgent:
 
     async def _put_desired(self, request: Request) -> Response:
         body = await request.json()
+        await asyncio.to_thread(self.may_push.wait, 20)
         self.revision = body["revision"]
         self.desired = {site["name"]: site for site in body["sites"]}
         self.homes |= self.desired.keys()
@@ -110,6 +114,8 @@ class MemoryAgent:
         name = request.path_params["site"]
         if name in self.desired or name not in self.homes:
             return _error(404, "NotFound", f"There are no files of a former site '{name}'.")
+        if name in self.undeletable:
+            return _error(503, "Unavailable", f"The files of '{name}' could not be deleted.")
         self.homes.discard(name)
         return Response(status_code=204)
 

@@ -1,3 +1,4 @@
+import concurrent.futures
 import json
 import os
 import stat
@@ -303,6 +304,35 @@ def test_everything_is_remembered_over_a_kill(folder: Path, agent: MemoryAgent) 
 
     assert shown["publishing"] == made["publishing"]
     assert agent.desired["hello"]["app_settings"] == {"A": "1"}
+
+
+def test_a_site_that_cannot_be_deleted_stops_no_other_deletion(control: Control, agent: MemoryAgent) -> None:
+    for name in ("aaa", "zzz"):
+        control.call("POST", "/sites", 201, name=name)
+    agent.undeletable.add("aaa")
+
+    error = control.call("DELETE", "/sites/aaa", 503)["error"]
+    control.call("DELETE", "/sites/zzz", 204)
+
+    assert "'aaa' could not be deleted" in error["message"]
+    assert agent.homes == {"aaa"}
+    agent.undeletable.clear()
+    eventually(lambda: agent.homes == set())
+
+
+def test_changes_that_wait_for_a_delivery_go_together(control: Control, agent: MemoryAgent) -> None:
+    agent.may_push.clear()
+    before = agent.pushes
+    names = [f"site-{number}" for number in range(12)]
+
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as people:
+        made = [people.submit(control.call, "POST", "/sites", 201, name=name) for name in names]
+        eventually(lambda: len(control.call("GET", "/sites")["sites"]) == len(names))
+        agent.may_push.set()
+        assert {each.result()["name"] for each in made} == set(names)
+
+    assert agent.desired.keys() == set(names)
+    assert agent.pushes - before <= 3
 
 
 def test_a_deletion_that_a_kill_cut_off_is_finished_at_the_next_start(

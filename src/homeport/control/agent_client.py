@@ -63,9 +63,10 @@ class AgentClient:
         answer = await self._call("PUT", "/desired", body=body, seconds=_APPLY_SECONDS)
         return dict(answer.get("problems") or {})
 
-    async def observed(self) -> Observed:
-        """Return what the agent sees now."""
-        answer = await self._call("GET", "/observed")
+    async def observed(self, site: str | None = None) -> Observed:
+        """Return what the agent sees now, of every site or of one."""
+        only = f"?site={quote(site, safe='')}" if site else ""
+        answer = await self._call("GET", f"/observed{only}")
         return Observed(
             revision=int(answer.get("revision", 0)),
             sites=answer.get("sites", {}),

@@ -67,7 +67,7 @@ class ControlService:
     async def site(self, name: str) -> dict[str, object]:
         """Return one site with its publishing password. Raises `NotFound`."""
         site = await asyncio.to_thread(self._store.site, name)
-        return self._shown(site, await self._observed(), reveal=True)
+        return self._shown(site, await self._observed(site.name), reveal=True)
 
     async def create(self, text: str) -> dict[str, object]:
         """Create a site. Raises `Invalid` for its name, `Conflict` when it exists."""
@@ -77,9 +77,11 @@ class ControlService:
         return await self.site(name)
 
     async def delete(self, name: str) -> None:
-        """Delete a site and its files. Raises `NotFound`."""
+        """Delete a site and its files. Raises `NotFound`, and `Unavailable` when the files are still to be deleted."""
         await asyncio.to_thread(self._store.begin_deletion, name)
-        await self._delivery.finish_deletions()
+        failed = await self._delivery.finish_deletions()
+        if name.lower() in failed:
+            raise failed[name.lower()]
 
     async def set_state(self, name: str, state: SiteState) -> dict[str, object]:
         """Start or stop a site. Raises `NotFound`."""
@@ -170,9 +172,9 @@ class ControlService:
                 f"The change is stored, but '{name}' cannot be served: {problems[name]}", code="SiteProblem"
             )
 
-    async def _observed(self) -> Observed | None:
+    async def _observed(self, site: str | None = None) -> Observed | None:
         try:
-            return await self._agent.observed()
+            return await self._agent.observed(site)
         except Unavailable as error:
             _log.warning("agent.not-answering", reason=error.message)
             return None

@@ -40,6 +40,7 @@ _log = structlog.get_logger(__name__)
 _BUSY_TICK_SECONDS = 0.05
 _QUIET_TICK_SECONDS = 0.25
 _BURST_SECONDS = 0.02
+_RENEWAL_SECONDS = 12 * 3600.0
 _WEB_USER = "www-data"
 
 
@@ -83,8 +84,9 @@ class Agent:
             ticking = tasks.create_task(self._tick_forever())
             await self._take_up()
             refreshing = tasks.create_task(self._refresh_forever())
+            renewing = tasks.create_task(self._renew_forever())
             await serve(self, tasks)
-            for task in (watching, ticking, refreshing):
+            for task in (watching, ticking, refreshing, renewing):
                 task.cancel()
             await asyncio.gather(*(site.close() for site in self.sites.values()))
 
@@ -174,6 +176,17 @@ class Agent:
             await asyncio.sleep(_BURST_SECONDS)
             async with self._apply_lock:
                 await self._refresh()
+
+    async def _renew_forever(self) -> None:
+        """Replace certificates before they end."""
+        while True:
+            await asyncio.sleep(_RENEWAL_SECONDS)
+            try:
+                self._node.authority.issue_platform(self.options.domain)
+                for site in list(self.sites.values()):
+                    site.renew_certificate()
+            except (HomeportError, OSError, ValueError) as error:
+                _log.error("certificates.not-renewed", reason=str(error))
 
     async def _refresh(self) -> None:
         self._dirty_event.clear()

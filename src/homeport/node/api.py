@@ -24,12 +24,13 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
         problems = await agent.apply(int(body["revision"]), sites)
         return JSONResponse({"revision": agent.revision, "problems": problems})
 
-    async def get_observed(_: Request) -> Response:
-        options = agent.options
+    async def get_observed(request: Request) -> Response:
+        options, only = agent.options, request.query_params.get("site")
+        sites = [name for name in agent.sites if only in (None, name)]
         return JSONResponse(
             {
                 "revision": agent.revision,
-                "sites": {name: site.observed() for name, site in agent.sites.items()},
+                "sites": {name: agent.sites[name].observed() for name in sites},
                 "addresses": {
                     "http": f"http://{options.domain}:{options.http_port}",
                     "https": f"https://{options.domain}:{options.https_port}",

@@ -114,6 +114,7 @@ class HostedSite:
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._postponed: set[str] = set()
         self._postponement: asyncio.TimerHandle | None = None
+        self._certified: tuple[str, ...] = ()
         self.plan = _EMPTY_PLAN
         self.reason = ""
 
@@ -237,10 +238,15 @@ class HostedSite:
         names = tuple(
             name for name in self.desired.hostnames if not (has_wildcard(domain) and below(name, domain))
         )
-        if not names:
-            return {}
-        path = self._node.authority.issue(self.desired.name, names)
-        return dict.fromkeys(names, str(self._node.layout.certificates_view / path.name))
+        if names and names != self._certified:
+            self._node.authority.issue(self.desired.name, names)
+            self._certified = names
+        return dict.fromkeys(names, str(self._node.layout.certificates_view / f"{self.desired.name}.pem"))
+
+    def renew_certificate(self) -> None:
+        """Replace the site's certificate if it ends soon; nginx shows the new one without being told."""
+        if self._certified:
+            self._node.authority.issue(self.desired.name, self._certified)
 
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""

@@ -45,22 +45,20 @@ class NginxService:
         Returns once every new connection meets the new configuration. Raises `Unavailable` when nginx does not
         take it over in time.
         """
-        problems: dict[str, str] = {}
-        changed = False
-        for name, text in texts.items():
-            path = self._sites / f"{name}.conf"
-            if text == (path.read_text() if path.exists() else None):
-                continue
+        files = {name: self._sites / f"{name}.conf" for name in texts}
+        different = {
+            name: text
+            for name, text in texts.items()
+            if text != (files[name].read_text() if files[name].exists() else None)
+        }
+        problems = await self._refused({name: text for name, text in different.items() if text is not None})
+        accepted = {name: text for name, text in different.items() if name not in problems}
+        for name, text in accepted.items():
             if text is None:
-                path.unlink()
+                files[name].unlink()
             else:
-                try:
-                    await self._check(name, text)
-                except Invalid as error:
-                    problems[name] = error.message
-                    continue
-                _write(path, text)
-            changed = True
+                _write(files[name], text)
+        changed = bool(accepted)
         if certificates != self.certificates_file.read_text():
             _write(self.certificates_file, certificates)
             changed = True
@@ -89,11 +87,26 @@ class NginxService:
         except (OSError, ValueError):
             return None
 
-    async def _check(self, name: str, text: str) -> None:
+    async def _refused(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Return nginx's words for the texts that it refuses: all are tried at once, and halved until it is known."""
+        try:
+            if texts:
+                await self._check(texts)
+        except Invalid as error:
+            if len(texts) == 1:
+                return dict.fromkeys(texts, error.message)
+            names = list(texts)
+            halves = names[: len(names) // 2], names[len(names) // 2 :]
+            found = [await self._refused({name: texts[name] for name in half}) for half in halves]
+            return found[0] | found[1]
+        return {}
+
+    async def _check(self, texts: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory(dir=self._layout.nginx, prefix="check-") as folder:
             sites = Path(folder) / "sites"
             sites.mkdir()
-            (sites / f"{name}.conf").write_text(text)
+            for name, text in texts.items():
+                (sites / f"{name}.conf").write_text(text)
             main = Path(folder) / "nginx.conf"
             main.write_text(self._main(sites))
             process = await asyncio.create_subprocess_exec(
@@ -105,7 +118,7 @@ class NginxService:
             _, errors = await process.communicate()
         if process.returncode:
             raise Invalid(
-                f"nginx refused the configuration of '{name}': {errors.decode(errors='replace').strip()}"
+                f"nginx refused the configuration of '{', '.join(texts)}': {errors.decode(errors='replace').strip()}"
             )
 
 

@@ -11,7 +11,7 @@ def write_state(path: Path, value: object, *, mode: int = 0o600) -> None:
     aside = path.with_name(path.name + ".new")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
+        file.write(json.dumps(value, sort_keys=True))  # without indentation: many times quicker
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)

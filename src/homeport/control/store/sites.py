@@ -54,6 +54,18 @@ class SiteStore:
             revision = connection.execute(sa.select(PLATFORM.c.revision)).scalar_one()
             return revision, self._read(connection)
 
+    def revision(self) -> int:
+        """Return the revision: every change of desired state raises it."""
+        with self._engine.begin() as connection:
+            revision: int = connection.execute(sa.select(PLATFORM.c.revision)).scalar_one()
+            return revision
+
+    def deleting(self) -> tuple[SiteName, ...]:
+        """Return the names of the sites whose deletion has begun."""
+        query = sa.select(SITES.c.name).where(SITES.c.deleting.is_(True)).order_by(SITES.c.name)
+        with self._engine.begin() as connection:
+            return tuple(SiteName(name) for name in connection.execute(query).scalars())
+
     def sites(self) -> tuple[StoredSite, ...]:
         """Return the sites, ordered by name, without those being deleted."""
         return tuple(site for site in self.snapshot()[1] if not site.deleting)

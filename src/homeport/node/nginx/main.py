@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from homeport.node.nginx.folder_settings import compressed
+from homeport.node.nginx.folder_settings import compressed, default_filter
 from homeport.node.nginx.forwarding import (
     IGNORED_RESPONSE_HEADERS,
     WORKER_PARAMETERS,
@@ -105,6 +105,7 @@ def _http(config: MainConfig) -> list[Node]:
         *_fastcgi(),
         *_proxy(),
         *_variables(),
+        default_filter(),
         *(_certificates(config.certificates) if config.certificates else ()),
         *script_directives(),
         *_default_servers(config),
