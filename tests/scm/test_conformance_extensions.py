@@ -123,6 +123,7 @@ def test_15_40_put_without_body_installs_and_answers_with_the_info(site: ScmProc
         "made.txt",
         "Example.Tool.1.1.0.nupkg",
         "SiteExtensionSettings.json",
+        "homeport-manifest.json",
         "scmApplicationHost.xdt",
     }
     assert (folder / "made.txt").read_text().startswith("installed")

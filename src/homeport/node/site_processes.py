@@ -193,8 +193,8 @@ def _environment(pid: int) -> dict[str, str]:
 
 def _open_files(pid: int) -> list[str]:
     found = set()
-    with contextlib.suppress(OSError):
-        for entry in _bounded(os.scandir(f"/proc/{pid}/fd")):
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in _bounded(entries):
             text = _link(Path(entry.path))
             if text.startswith("/"):
                 found.add(text)
@@ -203,8 +203,8 @@ def _open_files(pid: int) -> list[str]:
 
 def _threads(pid: int) -> list[dict[str, Any]]:
     found = []
-    with contextlib.suppress(OSError):
-        for entry in _bounded(os.scandir(f"/proc/{pid}/task")):
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/task") as entries:
+        for entry in _bounded(entries):
             with contextlib.suppress(OSError, ValueError, IndexError):
                 found.append(_thread(int(entry.name), Path(entry.path)))
     return sorted(found, key=lambda thread: int(thread["id"]))

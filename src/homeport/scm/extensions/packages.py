@@ -37,6 +37,8 @@ _NUSPEC_BYTES = 1024 * 1024
 _RECORD_BYTES = 16 * 1024 * 1024
 _JOURNAL = "journal.json"
 SETTINGS = "SiteExtensionSettings.json"
+MANIFEST = "homeport-manifest.json"
+"""What came with the extension; beside it, so that it goes back with it when an update is undone."""
 SITE_TRANSFORM = "applicationHost.xdt"
 SCM_TRANSFORM = "scmApplicationHost.xdt"
 
@@ -148,7 +150,7 @@ class ExtensionFolders:
         folder = self.folder(identity)
         if (script := _script(folder, "uninstall.cmd")) is not None:
             run(folder, script, "")
-        self._remove_brought(identity, folder)
+        self._remove_brought(folder)
         shutil.rmtree(self.record(identity), ignore_errors=True)
 
     def package_of(self, folder: Path) -> Path | None:
@@ -167,7 +169,7 @@ class ExtensionFolders:
         old = aside / "old"
         if folder.exists() and self.package_of(folder) is None:
             self._displace(folder)
-        mine = self._own_files(identity, folder) if folder.exists() else []
+        mine = self._own_files(folder) if folder.exists() else []
         replace_file(aside / _JOURNAL, json.dumps({"id": identity}).encode())
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -179,8 +181,7 @@ class ExtensionFolders:
             brought = _files(folder)
             self._carry_over(old, folder, mine)
             self._write_settings(folder, info, origin)
-            record = self.record(identity)
-            replace_file(record / "manifest.json", json.dumps([*brought, SETTINGS]).encode())
+            replace_file(folder / MANIFEST, json.dumps([*brought, SETTINGS, MANIFEST]).encode())
         except BaseException:
             self._undo(aside, identity)
             raise
@@ -209,8 +210,8 @@ class ExtensionFolders:
         self._displaced.mkdir(parents=True, exist_ok=True)
         folder.rename(self._displaced / f"{folder.name}-{datetime.now(UTC):%Y%m%d%H%M%S%f}")
 
-    def _brought(self, identity: str) -> list[str]:
-        data = read_small(self.record(identity) / "manifest.json", limit=_RECORD_BYTES)
+    def _brought(self, folder: Path) -> list[str]:
+        data = read_small(folder / MANIFEST, limit=_RECORD_BYTES)
         try:
             stored = json.loads(data) if data else []
         except (ValueError, RecursionError):
@@ -218,9 +219,9 @@ class ExtensionFolders:
         names = [str(name) for name in stored] if isinstance(stored, list) else []
         return [name for name in names if name and not name.startswith("/") and ".." not in name.split("/")]
 
-    def _own_files(self, identity: str, folder: Path) -> list[str]:
+    def _own_files(self, folder: Path) -> list[str]:
         """Return the files in an extension's folder that did not come with it."""
-        brought = set(self._brought(identity))
+        brought = set(self._brought(folder))
         return [name for name in _files(folder) if brought and name not in brought]
 
     def _carry_over(self, old: Path, folder: Path, names: list[str]) -> None:
@@ -230,8 +231,8 @@ class ExtensionFolders:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(old / name, place, follow_symlinks=False)
 
-    def _remove_brought(self, identity: str, folder: Path) -> None:
-        brought = self._brought(identity)
+    def _remove_brought(self, folder: Path) -> None:
+        brought = self._brought(folder)
         if not brought:
             shutil.rmtree(folder, ignore_errors=True)
             return
@@ -329,8 +330,8 @@ def _journal_id(journal: Path) -> str | None:
 
 
 def _spelled(root: Path, identity: str) -> Path:
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(root):
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        for entry in entries:
             if entry.name.casefold() == identity.casefold() and not entry.is_symlink():
                 return root / entry.name
     return root / identity
