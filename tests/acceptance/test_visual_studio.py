@@ -60,7 +60,7 @@ from flask import Flask, request, url_for
 app = Flask(__name__)
 
 @app.route("/", methods=["GET", "POST"])
-@app.route("/<path:page>")
+@app.route("/<path:page>", methods=["GET", "POST"])
 def answer(page=""):
     sent = request.get_data(as_text=True)
     return "|".join([request.path, request.args.get("q", ""), url_for("answer", page="next"), sent])
