@@ -1,12 +1,34 @@
 """The pages as a browser gets them (Kudu reference §10); what they do in one is in `tests/browser`."""
 
+import base64
+import json
+import zlib
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from conftest import ScmProcess
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.scm.browser.log_events import make_cursor, read_cursor
+from homeport.scm.browser.process_tree import process_tree
 
 HOSTILE = "<img src=x onerror=alert(1)>.txt"
-PAGES = ["/", "/DebugConsole", "/DebugConsole/?shell=powershell", "/files/", "/Env", "/failures/none"]
+PAGES = [
+    "/",
+    "/DebugConsole",
+    "/DebugConsole/?shell=powershell",
+    "/files/",
+    "/Env",
+    "/failures/none",
+    "/LogStream",
+    "/DeploymentCenter",
+    "/DeploymentCenter/none",
+    "/ZipDeployUI",
+    "/SiteExtensions",
+    "/SiteExtensions/x",
+]
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -130,3 +152,94 @@ def test_secrets_are_not_in_the_environment_page_until_asked_for(start_scm) -> N
     assert "hunter" not in page
     assert "hunter2" in revealed
     assert "hunter3" in revealed
+
+
+def test_a_deployments_page_shows_its_log_as_text(scm: ScmProcess) -> None:
+    scm.deploy({"index.html": "x", "<b>bold.txt": "x"}, message="<i>first</i>")
+    identity = scm.latest()["id"]
+
+    page = scm.client.get(f"/DeploymentCenter/{identity}").text
+
+    assert "&lt;i&gt;first&lt;/i&gt;" in page
+    assert "<i>first" not in page
+    assert "<b>bold" not in page
+    assert 'data-complete="yes"' in page
+    assert identity in scm.client.get("/DeploymentCenter").text
+    assert identity in scm.client.get("/").text
+
+
+class Events:
+    """A reader of the log's events that goes on where it was."""
+
+    def __init__(self, scm: ScmProcess) -> None:
+        self.scm = scm
+        self.cursor = ""
+        self.lines: list[str] = []
+
+    def read(self, until: str, *, first: Callable[[], object] = lambda: None) -> None:
+        """Read until a line holds `until`; `first` runs once the stream is open."""
+        headers = {"Last-Event-ID": self.cursor} if self.cursor else {}
+        with self.scm.client.stream("GET", "/api/homeport/logs", headers=headers) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("id: "):
+                    self.cursor = line[4:]
+                elif line.startswith("data: "):
+                    first()
+                    first = lambda: None  # noqa: E731
+                    self.lines += [each["text"] for each in json.loads(line[6:])]
+                    if any(until in each for each in self.lines):
+                        return
+
+
+def test_a_log_reader_that_comes_back_misses_nothing_and_sees_nothing_twice(scm: ScmProcess) -> None:
+    logs = scm.home / "LogFiles"
+    (logs / "Application").mkdir(parents=True)
+    (logs / "app.log").write_text("before\n")
+    (logs / "old.log").write_text("old\n")
+    events = Events(scm)
+
+    def append(name: str, text: str) -> None:
+        with (logs / name).open("a") as file:
+            file.write(text)
+
+    events.read("one", first=lambda: append("app.log", "one\n"))
+    append("app.log", "while away\n")
+    append("old.log", "old grew\n")
+    append("Application/new.log", "new file\n")
+    scm.process.kill()
+    scm.process.wait()
+    scm.start()
+    events.read("last", first=lambda: append("app.log", "last\n"))
+
+    assert sorted(events.lines) == sorted(["one", "while away", "old grew", "new file", "last"])
+
+
+@given(st.dictionaries(st.integers(0, 2**64), st.integers(0, 2**50)), st.integers(0, 2**63))
+def test_a_cursor_is_read_as_it_was_written(positions: dict[int, int], at_ns: int) -> None:
+    assert read_cursor(make_cursor(positions, at_ns=at_ns)) == (dict(list(positions.items())[-300:]), at_ns)
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader_of_cursors(text: str) -> None:
+    read_cursor(text)
+
+
+def test_a_cursor_that_unpacks_to_very_much_is_none() -> None:
+    assert read_cursor(base64.urlsafe_b64encode(zlib.compress(b"[" * 50_000_000)).decode()) is None
+
+
+def test_the_process_tree_puts_parents_before_children_and_survives_a_circle() -> None:
+    def facts(pid: int, parent: int, **more: object) -> dict[str, object]:
+        return {
+            "pid": pid, "parent": parent, "name": f"p{pid}", "kind": "worker", "main": pid == 5, "command_line": ["a", "b"],
+            "user_seconds": 1.0, "system_seconds": 0.5, "resident_bytes": 1, "threads": 1, "started": 0.0, **more,
+        }  # fmt: skip
+
+    rows = process_tree([facts(9, 5), facts(5, 1), facts(7, 9), facts(20, 21), facts(21, 20)])
+
+    assert [(row["id"], row["depth"], row["kind"]) for row in rows] == [
+        (5, 0, "worker"),
+        (9, 1, ""),
+        (7, 2, ""),
+    ]
+    assert rows[0]["cpu_seconds"] == 1.5

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.browser.assets import serve_asset
+from homeport.scm.browser.live_pages import LivePages
+from homeport.scm.browser.log_events import LogEvents
 from homeport.scm.browser.pages import MOVED, Pages
 from homeport.scm.checking.endpoint import CheckEndpoint
 from homeport.scm.command import CommandEndpoint
@@ -96,6 +98,8 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_site_routes(SitePages(options)),
         *_page_routes(Pages(options, providers=providers, store=store, places=places)),
         *_why_routes(WhyEndpoint(options, providers=providers, channel=channel)),
+        *_live_routes(LivePages(options, store=store, channel=channel)),
+        route("/api/homeport/logs", LogEvents(options.home, stopping=stopping).stream),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,
@@ -182,6 +186,19 @@ def _page_routes(pages: Pages) -> tuple[Route, ...]:
         route("/api/homeport/rename", pages.rename, verbs="POST"),
         route("/assets{path*}", serve_asset),
         *(route(address, pages.redirect) for address in MOVED),
+    )
+
+
+def _live_routes(pages: LivePages) -> tuple[Route, ...]:
+    return (
+        route("/LogStream", pages.log_stream),
+        route("/DeploymentCenter", pages.deployments),
+        route("/DeploymentCenter/{id}", pages.deployment),
+        route("/ZipDeployUI", pages.zip_push),
+        route("/ProcessExplorer", pages.processes),
+        route("/api/homeport/processes", pages.processes_json),
+        route("/SiteExtensions", pages.extensions),
+        route("/SiteExtensions/{id}", pages.extension),
     )
 
 

@@ -5,7 +5,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,9 +105,29 @@ class Tail:
 
     def new_lines(self) -> Iterator[bytes]:
         """Return whole new lines of all files, each ended by a line feed; unreadable files are passed over."""
+        for _, lines in self.new_lines_by_file():
+            yield from lines
+
+    def new_lines_by_file(self) -> Iterator[tuple[Path, list[bytes]]]:
+        """Return the same with the file that each batch of lines is from."""
         for path, start, _ in self.look(from_end=False):
             with contextlib.suppress(OSError):
-                yield from self._lines_of(path, start)
+                if lines := self._lines_of(path, start):
+                    yield path, lines
+
+    def positions(self) -> dict[int, int]:
+        """Return how far each file, by its inode, was read, in bytes; those looked at last come last."""
+        return {inode: position for (_, inode), position in self._read.items()}
+
+    def go_on_from(self, positions: Mapping[int, int], *, at_ns: int) -> None:
+        """Take up where another tail stopped at the time `at_ns`.
+
+        A file that it did not know is read from its beginning when it was written to since, else from its end.
+        """
+        for _, found in _log_files(self._folder):
+            known = positions.get(found.st_ino)
+            unknown = 0 if found.st_mtime_ns >= at_ns else found.st_size
+            self._read[(found.st_dev, found.st_ino)] = unknown if known is None else known
 
     def _lines_of(self, path: Path, start: int) -> list[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -137,6 +157,12 @@ def _log_files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     waiting.append(Path(entry.path))
                 elif entry.is_file(follow_symlinks=False) and Path(entry.name).suffix.lower() in _EXTENSIONS:
                     yield Path(entry.path), entry.stat(follow_symlinks=False)
+
+
+def newest_log_files(folder: Path, *, most: int) -> list[tuple[Path, int]]:
+    """Return the log files that were written last, with their sizes in bytes."""
+    found = sorted(_log_files(folder), key=lambda pair: pair[1].st_mtime_ns, reverse=True)
+    return [(path, status.st_size) for path, status in found[:most]]
 
 
 def _said(text: str) -> bytes:

@@ -27,6 +27,11 @@ _HEADERS = {
 MENU = (
     ("/", "Home"),
     ("/DebugConsole", "Console"),
+    ("/ProcessExplorer", "Processes"),
+    ("/LogStream", "Log stream"),
+    ("/DeploymentCenter", "Deployments"),
+    ("/ZipDeployUI", "Zip push"),
+    ("/SiteExtensions", "Extensions"),
     ("/Env", "Environment"),
 )
 """The pages in the order of the menu."""
