@@ -121,6 +121,7 @@ def worker(
     board: int | None = None,
     slot: int = 0,
     ready: bool = True,
+    shared: tuple[int, int] | None = None,
     source: Path = SOURCE,
     **options: Any,
 ) -> Iterator[Worker]:
@@ -149,12 +150,13 @@ def worker(
         stdin=listener,
         stdout=write_end,
         stderr=write_end,
-        pass_fds=(config, board),
+        pass_fds=(config, board, *(shared or ())),
         env={
             "PATH": os.environ["PATH"],
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOMEPORT_WORKER_CONFIG": str(config),
             "HOMEPORT_SCOREBOARD": f"{board}:{slot}",
+            **({"HOMEPORT_CONNECTIONS": f"{shared[0]}:{shared[1]}"} if shared else {}),
             **({"LD_PRELOAD": os.environ["LD_PRELOAD"]} if "LD_PRELOAD" in os.environ else {}),
             **(environ or {}),
         },

@@ -251,9 +251,9 @@ class Agent:
     async def _tick_forever(self) -> None:
         while True:
             pools = [pool for site in self.sites.values() for pool in site.pools if pool.awake]
-            waiting = _readable(pool.listening_fd for pool in pools)
+            waiting = _readable(pool.waiting_fd for pool in pools)
             for pool in pools:
-                pool.tick(queued=pool.listening_fd in waiting)
+                pool.tick(queued=pool.waiting_fd in waiting)
             busy = any(pool.busy for pool in pools)
             await asyncio.sleep(_BUSY_TICK_SECONDS if busy else _QUIET_TICK_SECONDS)
 

@@ -427,13 +427,15 @@ class HostedSite:
                 "HOMEPORT_WORKER_CONFIG": str(config_fd),
                 "HOMEPORT_SCOREBOARD": f"{start.scoreboard_fd}:{start.slot}",
             }
+            if start.shared_fds is not None:
+                private["HOMEPORT_CONNECTIONS"] = ":".join(map(str, start.shared_fds))
             return await self._launch(
                 worker_program(runtime),
                 environment=environment | private,
                 mounts=(*self._runtime_mounts(), Mount(source=library, target=LIBRARY)),
                 stdin=start.listening_fd,
                 output=start.output_fd,
-                inherited=(config_fd, start.scoreboard_fd),
+                inherited=(config_fd, start.scoreboard_fd, *(start.shared_fds or ())),
             )
 
     async def _start_scm(self, start: WorkerStart) -> Process:

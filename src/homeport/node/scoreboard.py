@@ -12,13 +12,17 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotReading:
-    """What one worker says of itself; times are CLOCK_MONOTONIC nanoseconds, 0 for never."""
+    """What one worker says of itself; times are CLOCK_MONOTONIC nanoseconds, 0 for never.
+
+    `connection` is the shared connection of the request in hand, 0 for none.
+    """
 
     state: int
     request_started: int
     requests: int
     last_activity: int
     ready_at: int
+    connection: int
 
 
 class Scoreboard:
@@ -48,6 +52,7 @@ class Scoreboard:
             requests=layout.U64.unpack_from(memory, start + layout.REQUESTS_OFFSET)[0],
             last_activity=layout.U64.unpack_from(memory, start + layout.LAST_ACTIVITY_OFFSET)[0],
             ready_at=layout.U64.unpack_from(memory, start + layout.READY_AT_OFFSET)[0],
+            connection=layout.U32.unpack_from(memory, start + layout.CONNECTION_OFFSET)[0],
         )
 
     def url(self, slot: int) -> str:

@@ -1,6 +1,6 @@
 /* The worker's loop in C, for the requests that nginx usually sends.
  *
- * It accepts, reads a request that came whole, builds the environ, runs the application and writes the response. For
+ * It takes a connection, reads a request that came whole, builds the environ, runs the application and writes the response. For
  * everything else it calls the Python that the pure loop uses: `slow` serves a connection from its first bytes,
  * `complete` finishes an environ, `render` checks and renders a head, `failed` reports a failure and answers it. So
  * there is one meaning of each, and only the usual case is written twice.
@@ -33,6 +33,9 @@
 #define NAMES 1024           /* power of two; three quarters are used at most */
 #define LONGEST_KEPT_VALUE 512
 
+/* serving.ENDED, KEPT, GONE */
+enum { ENDED, KEPT, GONE };
+
 /* homeport.worker.scoreboard */
 #define SLOT_SIZE 512
 #define STATE_IDLE 2
@@ -41,7 +44,8 @@
 
 typedef struct {
     uint32_t state, pid;
-    uint64_t request_started, requests, last_activity, ready_at, reserved;
+    uint64_t request_started, requests, last_activity, ready_at;
+    uint32_t connection, reserved;
     uint16_t url_length;
     char url[URL_SIZE];
 } Slot;
@@ -85,6 +89,7 @@ typedef struct Exchange Exchange;
 /* Everything of one call of serve(). */
 typedef struct {
     PyObject *application, *template, *root, *complete, *render, *slow, *failed, *drain_wake, *client_gone, *bytesio;
+    PyObject *fetch, *keep, *discard;
     PyObject *statuses, *prefixes, *kinds;
     PyObject *derived[DERIVED];
     PyObject *known[KNOWN];
@@ -93,6 +98,11 @@ typedef struct {
     Exchange *spare;
     Slot *slot, own_slot;
     int simple, listener, epoll, wake;
+    int first, shared; /* the numbers of shared connections; none: each request comes on a connection of its own */
+    unsigned armed;
+    unsigned char *met; /* of `shared` numbers: whether we have a descriptor */
+    uint32_t connection; /* the shared one in hand, 0 for none */
+    int has_request;     /* that has begun and not ended */
     unsigned names_used;
     Name *names;
     unsigned char *buffer;
@@ -108,6 +118,9 @@ struct Exchange {
     Py_ssize_t head_size;
     char head[8 + HEAD_SIZE + 64]; /* room for the record's header in front, Content-Length and the empty line behind */
 };
+
+/* SIGTERM has come: take no other request. */
+static volatile int stopping;
 
 static const char end_of_output[24] = {
     1, 6, 0, 1, 0, 0, 0, 0, 1, 3, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -904,12 +917,18 @@ static void slot_begin(Slot *slot, const Param *params)
     __atomic_store_n(&slot->state, STATE_BUSY, __ATOMIC_RELEASE);
 }
 
-static void slot_end(Slot *slot)
+/* The connection is out of our hands: what was begun is over. */
+static void slot_end(Loop *loop)
 {
-    __atomic_store_n(&slot->state, STATE_IDLE, __ATOMIC_RELEASE);
+    Slot *slot = loop->slot;
+    if (loop->has_request) {
+        loop->has_request = 0;
+        __atomic_store_n(&slot->requests, slot->requests + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->last_activity, now(), __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&slot->connection, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->request_started, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->requests, slot->requests + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->last_activity, now(), __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->state, STATE_IDLE, __ATOMIC_RELEASE);
 }
 
 /* Call close() of what the application returned. An exception that is on its way stays, as the other's context. */
@@ -946,14 +965,14 @@ static int close_result(PyObject *result)
     return -1;
 }
 
-/* Deal with what the application raised; -1 when it must end the loop. */
+/* Deal with what the application raised; what became of the connection, -1 when it must end the loop. */
 static int report_failure(Loop *loop, Exchange *exchange, PyObject *method, PyObject *path)
 {
     if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
         return -1;
     if (PyErr_ExceptionMatches(loop->client_gone)) {
         PyErr_Clear();
-        return 0;
+        return ENDED;
     }
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
@@ -962,11 +981,12 @@ static int report_failure(Loop *loop, Exchange *exchange, PyObject *method, PyOb
         PyException_SetTraceback(error, traceback);
     PyObject *done = PyObject_CallFunction(loop->failed, "OiOOii", error, exchange->fd, method, path,
                                            exchange->head_sent, exchange->ended);
+    int outcome = done ? done == Py_True ? KEPT : ENDED : -1;
     Py_XDECREF(done);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(traceback);
-    return done ? 0 : -1;
+    return outcome;
 }
 
 static int run(Loop *loop, int fd, PyObject *env, const Param *params)
@@ -985,7 +1005,7 @@ static int run(Loop *loop, int fd, PyObject *env, const Param *params)
         good = close_result(result) >= 0 && good;
         Py_DECREF(result);
     }
-    int outcome = good ? 0 : report_failure(loop, exchange, method, path);
+    int outcome = good ? KEPT : report_failure(loop, exchange, method, path);
     Py_DECREF(method);
     Py_DECREF(path);
     release_exchange(loop, exchange);
@@ -995,12 +1015,14 @@ static int run(Loop *loop, int fd, PyObject *env, const Param *params)
 /* Serve a connection from its first bytes by the Python of the pure loop, which counts in our slot by itself. */
 static int serve_slowly(Loop *loop, int fd, const unsigned char *data, Py_ssize_t size)
 {
-    PyObject *requests = PyObject_CallFunction(loop->slow, "iy#K", fd, (const char *)data, size,
-                                               (unsigned long long)loop->slot->requests);
-    if (requests)
-        loop->slot->requests = PyLong_AsUnsignedLongLong(requests);
-    Py_XDECREF(requests);
-    return PyErr_Occurred() ? -1 : 0;
+    unsigned long long requests;
+    int outcome = -1;
+    PyObject *done = PyObject_CallFunction(loop->slow, "iy#KI", fd, (const char *)data, size,
+                                           (unsigned long long)loop->slot->requests, (unsigned)loop->connection);
+    if (done && PyArg_ParseTuple(done, "Ki", &requests, &outcome))
+        loop->slot->requests = requests;
+    Py_XDECREF(done);
+    return PyErr_Occurred() ? -1 : outcome;
 }
 
 static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
@@ -1010,6 +1032,7 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
     if (!end)
         return serve_slowly(loop, fd, data, size);
     unsigned char *records = data + end + data[22] + 8;
+    int keep = data[10]; /* FCGI_KEEP_CONN */
     /* Eight bytes are the record that says there is no body; anything longer is looked at before it is moved. */
     PyObject *env = PyDict_Copy(loop->template);
     if (!env)
@@ -1026,8 +1049,10 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
                                     : PyObject_CallObject(loop->bytesio, NULL);
         if (input && !PyDict_SetItem(env, loop->derived[INPUT], input) && !complete(loop, env, params)) {
             slot_begin(loop->slot, params);
+            loop->has_request = 1;
             result = run(loop, fd, env, params);
-            slot_end(loop->slot);
+            if (result == KEPT && !keep)
+                result = ENDED;
         }
         Py_XDECREF(input);
     }
@@ -1035,6 +1060,7 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
     return result;
 }
 
+/* What became of the connection, -1 with an exception. */
 static int serve_connection(Loop *loop, int fd)
 {
     for (;;) {
@@ -1042,14 +1068,14 @@ static int serve_connection(Loop *loop, int fd)
         if (size > 0)
             return serve_data(loop, fd, loop->buffer, size);
         if (!size || errno == ECONNRESET)
-            return 0;
+            return GONE;
         if (errno == EINTR) {
             if (PyErr_CheckSignals() < 0)
                 return -1;
         } else if (errno == EAGAIN) {
             int ready = wait_ready(fd, POLLIN, 60000);
             if (ready <= 0)
-                return ready;
+                return ready < 0 ? -1 : ENDED;
         } else {
             PyErr_SetFromErrno(PyExc_OSError);
             return -1;
@@ -1098,10 +1124,111 @@ static int serve_all(Loop *loop, long long most)
             continue;
         }
         int served = serve_connection(loop, fd);
+        slot_end(loop);
         close(fd);
         if (served < 0)
             return -1;
         most--;
+    }
+    return 0;
+}
+
+/* Call fetch, keep or discard; the number that it returned, -1 with an exception. */
+static int call_shared(PyObject *what, int number)
+{
+    PyObject *done = PyObject_CallFunction(what, "i", number);
+    int result = done ? (int)PyLong_AsLong(done) : -1;
+    Py_XDECREF(done);
+    return result;
+}
+
+/* Server._serve_number: 1 when a request was served, 0 when there was none. */
+static int serve_number(Loop *loop, int number)
+{
+    unsigned char *met = &loop->met[number - loop->first];
+    int outcome = GONE;
+    loop->connection = (uint32_t)number;
+    __atomic_store_n(&loop->slot->connection, loop->connection, __ATOMIC_RELEASE);
+    if (*met)
+        outcome = serve_connection(loop, number);
+    while (outcome == GONE) {
+        int fetched = call_shared(loop->fetch, number);
+        *met = fetched > 0;
+        if (fetched <= 0) {
+            slot_end(loop);
+            return fetched;
+        }
+        outcome = serve_connection(loop, number);
+    }
+    if (outcome < 0)
+        return -1;
+    if (outcome == KEPT) {
+        struct epoll_event event = {0};
+        event.events = loop->armed;
+        event.data.fd = number;
+        if (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, number, &event) < 0) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        slot_end(loop);
+        return 1;
+    }
+    *met = 0;
+    outcome = call_shared(loop->discard, number);
+    slot_end(loop);
+    return outcome < 0 ? -1 : 1;
+}
+
+/* Server._accept_shared */
+static int accept_shared(Loop *loop)
+{
+    int fd = accept4(loop->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (stopping || errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+            return 0;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    loop->connection = 0;
+    int outcome = serve_connection(loop, fd);
+    if (outcome == KEPT) {
+        int number = call_shared(loop->keep, fd);
+        if (number > 0)
+            loop->met[number - loop->first] = 1;
+        else
+            outcome = number;
+    }
+    slot_end(loop);
+    close(fd);
+    return outcome < 0 ? -1 : 1;
+}
+
+/* Server._serve_shared */
+static int serve_shared(Loop *loop, long long most)
+{
+    while (most > 0 && !stopping) {
+        struct epoll_event event;
+        int found;
+        Py_BEGIN_ALLOW_THREADS
+        found = epoll_wait(loop->epoll, &event, 1, NAP_MILLISECONDS);
+        Py_END_ALLOW_THREADS
+        if (found < 0 && errno != EINTR) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        if (found <= 0) {
+            if (PyErr_CheckSignals() < 0)
+                return -1;
+            continue;
+        }
+        int number = event.data.fd, served;
+        if (number >= loop->first && number - loop->first < loop->shared)
+            served = serve_number(loop, number);
+        else
+            served = accept_shared(loop);
+        if (served < 0)
+            return -1;
+        most -= served;
     }
     return 0;
 }
@@ -1168,7 +1295,7 @@ static int map_slot(Loop *loop, int descriptor, long index)
 /* The Loop lives as long as the process: an exchange that the application kept may still point to it. */
 static PyObject *serve(PyObject *module, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"most", "listener", "epoll", "wake", "descriptor", "index", "simple", "application",
+    static char *names[] = {"most", "listener", "epoll", "first", "shared", "armed", "fetch", "keep", "discard", "wake", "descriptor", "index", "simple", "application",
                             "template", "root", "complete", "render", "statuses", "kinds", "slow", "failed",
                             "drain_wake", "client_gone", "bytesio", NULL};
     long long most;
@@ -1179,8 +1306,9 @@ static PyObject *serve(PyObject *module, PyObject *args, PyObject *keywords)
     if (!loop)
         return PyErr_NoMemory();
     memset(loop, 0, sizeof *loop);
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "LiiiilpOOUOOOOOOOOO", names, &most, &loop->listener, &loop->epoll,
-                                     &loop->wake, &descriptor, &index, &loop->simple, &loop->application,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "LiiiiIOOOiilpOOUOOOOOOOOO", names, &most, &loop->listener,
+                                     &loop->epoll, &loop->first, &loop->shared, &loop->armed, &loop->fetch,
+                                     &loop->keep, &loop->discard, &loop->wake, &descriptor, &index, &loop->simple, &loop->application,
                                      &loop->template, &loop->root, &loop->complete, &loop->render, &loop->statuses,
                                      &loop->kinds, &loop->slow, &loop->failed, &loop->drain_wake, &loop->client_gone,
                                      &loop->bytesio) ||
@@ -1188,12 +1316,23 @@ static PyObject *serve(PyObject *module, PyObject *args, PyObject *keywords)
         return NULL;
     Py_INCREF(args);
     Py_XINCREF(keywords); /* what the Loop borrows from them */
-    if (serve_all(loop, most) < 0)
+    if (loop->shared && !(loop->met = calloc((size_t)loop->shared, 1)))
+        return PyErr_NoMemory();
+    if ((loop->shared ? serve_shared(loop, most) : serve_all(loop, most)) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
+static PyObject *stop(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    stopping = 1;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"stop", stop, METH_NOARGS, "Let serve() of shared connections return after the request in hand."},
     {"serve", (PyCFunction)(void (*)(void))serve, METH_VARARGS | METH_KEYWORDS,
      "Serve connections until accepting fails, which raises OSError, or `most` have been served. Once a process."},
     {NULL, NULL, 0, NULL},

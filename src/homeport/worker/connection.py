@@ -51,6 +51,7 @@ class Connection:
         "_request_id",
         "_slot",
         "_socket",
+        "keep",
     )
 
     def __init__(self, sock: socket.socket, slot: Slot, data: bytes = b"") -> None:
@@ -62,6 +63,8 @@ class Connection:
         self._content_left = 0
         self._padding_left = 0
         self._ended = False
+        self.keep = False
+        """Whether the peer wants to use the connection again."""
 
     def resume_body(self, request_id: int) -> None:
         """Say that the parameters of the request have been read, so a body begins with the next record."""
@@ -105,7 +108,7 @@ class Connection:
     def _begin(self, request_id: int, content: bytes) -> None:
         if len(content) != fastcgi.BEGIN_BODY.size or not request_id:
             raise ProtocolError("a malformed BEGIN_REQUEST")
-        role, _flags = fastcgi.BEGIN_BODY.unpack(content)
+        role, flags = fastcgi.BEGIN_BODY.unpack(content)
         if self._request_id:
             if request_id == self._request_id:
                 raise ProtocolError("request {} was begun twice".format(request_id))
@@ -114,6 +117,7 @@ class Connection:
             self.send([fastcgi.end_request(request_id, protocol_status=fastcgi.UNKNOWN_ROLE)])
         else:
             self._request_id = request_id
+            self.keep = bool(flags & fastcgi.KEEP_CONN)
 
     def _manage(self, kind: int, content: bytes) -> None:
         if kind == fastcgi.GET_VALUES:
@@ -163,6 +167,17 @@ class Connection:
             self._ended = True
             self.send([fastcgi.end_request(request_id)])
             raise ClientGone("the web server withdrew the request")
+
+    def is_consumed(self) -> bool:
+        """Tell whether the body has been read to its end; reads what is left of it as far as it has come already."""
+        try:
+            if not self._ended and not self._data_left():
+                self._data, self._at = self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT), 0
+            while not self._ended and self._data_left() >= fastcgi.HEADER_SIZE + self._content_left:
+                self.read_body()
+        except (OSError, ProtocolError):
+            return False
+        return self._ended and not self._data_left()
 
     def drain(self) -> None:
         """Read what is left of the body, within `DRAIN_BYTES` and `DRAIN_WAIT_SECONDS`, and throw it away.

@@ -14,9 +14,10 @@ from homeport.worker import scoreboard
 from homeport.worker.environment import Environment
 from homeport.worker.handler import load_handler
 from homeport.worker.incidents import Incidents, error_page
-from homeport.worker.options import WorkerOptions, read_options, scoreboard_slot
+from homeport.worker.options import WorkerOptions, read_options, scoreboard_slot, shared_descriptors
 from homeport.worker.serving import Application, Server
 from homeport.worker.settings import environment_from, names_debugger, search_path_from
+from homeport.worker.shared import SharedConnections
 from homeport.worker.slot import Slot, open_slot, private_slot
 from homeport.worker.stopping import Stop, Terminated
 from homeport.worker.wsgi_log import NAME, write_log
@@ -28,6 +29,7 @@ def main() -> int:
     """Serve the site that the environment describes; return the exit code, 0 for every regular end."""
     options = read_options(os.environ)
     slot = _open_slot()
+    shared = _open_shared()
     listener = _take_listener()
     _open_streams()
     faulthandler.enable(file=2)
@@ -37,20 +39,34 @@ def main() -> int:
     slot.become(scoreboard.STARTING)
     atexit.register(write_log, NAME + " closed")
     try:
-        _serve(options, slot, listener, stop)
+        _serve(options, slot, listener, stop, shared)
     except Terminated:
         pass
     slot.become(scoreboard.STOPPING)
     return 0
 
 
-def _serve(options: WorkerOptions, slot: Slot, listener: socket.socket, stop: Stop) -> None:
+def _serve(
+    options: WorkerOptions,
+    slot: Slot,
+    listener: socket.socket,
+    stop: Stop,
+    shared: Optional[SharedConnections],
+) -> None:
     _apply_settings(options)
     incidents = Incidents(options.failure_report, os.environ.get("WSGI_HANDLER", ""))
     application = _load(options, incidents, slot)
     stop.started()
     environment = Environment(options.constant_params, os.environ, options.physical_path)
-    server = Server(listener, application, environment=environment, slot=slot, incidents=incidents, stop=stop)
+    server = Server(
+        listener,
+        application,
+        environment=environment,
+        slot=slot,
+        incidents=incidents,
+        stop=stop,
+        shared=shared,
+    )
     try:
         _run(server, options, slot)
     finally:
@@ -134,6 +150,11 @@ def _failed_application(incident: str) -> Application:
 def _open_slot() -> Slot:
     place = scoreboard_slot(os.environ)
     return private_slot() if place is None else open_slot(*place)
+
+
+def _open_shared() -> Optional[SharedConnections]:
+    descriptors = shared_descriptors(os.environ)
+    return None if descriptors is None else SharedConnections(*descriptors)
 
 
 def _take_listener() -> socket.socket:

@@ -8,6 +8,8 @@ CONFIG_VARIABLE = "HOMEPORT_WORKER_CONFIG"
 """Decimal number of the descriptor (a memfd or a pipe) that holds the JSON object."""
 SCOREBOARD_VARIABLE = "HOMEPORT_SCOREBOARD"
 """`<descriptor>:<slot index>`; absent for a worker without a scoreboard."""
+CONNECTIONS_VARIABLE = "HOMEPORT_CONNECTIONS"
+"""`<epoll descriptor>:<control descriptor>` of the pool's shared connections; absent for a worker on its own."""
 
 
 class WorkerOptions(NamedTuple):
@@ -53,3 +55,14 @@ def scoreboard_slot(environ: MutableMapping[str, str]) -> Optional[Tuple[int, in
     descriptor, _, index = text.partition(":")
     os.set_inheritable(int(descriptor), False)
     return int(descriptor), int(index)
+
+
+def shared_descriptors(environ: MutableMapping[str, str]) -> Optional[Tuple[int, int]]:
+    """Return (epoll, control) of the shared connections and take the variable out of the environment; None without."""
+    text = environ.pop(CONNECTIONS_VARIABLE, "")
+    if not text:
+        return None
+    epoll, _, control = text.partition(":")
+    for descriptor in (int(epoll), int(control)):
+        os.set_inheritable(descriptor, False)
+    return int(epoll), int(control)

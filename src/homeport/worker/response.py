@@ -25,6 +25,8 @@ class Response:
     _left: Optional[int] = None
     head_sent = False
     ended = False
+    whole = False
+    """Whether the end has gone out, so that the connection can take another request."""
 
     def __init__(self, heads: Heads, sock: socket.socket, slot: Slot, request_id: int, is_head: bool) -> None:
         self._heads = heads
@@ -135,7 +137,9 @@ class Response:
                 raise ClientGone(str(error)) from None
         else:
             self._transmit_large(head, data, tail)
-        if not last:
+        if last:
+            self.whole = True
+        else:
             self._slot.touch()
 
     def _transmit_large(self, head: bytes, data: bytes, tail: bytes) -> None:

@@ -12,6 +12,8 @@ treat it as a hint about that tenant only.
         16     8  requests         requests completed since start
         24     8  last_activity    CLOCK_MONOTONIC ns of the last byte read or written for a request, or of its end
         32     8  ready_at         CLOCK_MONOTONIC ns when the application had been imported; 0 before
+        40     4  connection       number of the shared connection in hand, from the moment that the worker is woken for it
+                                   until others can be; 0 for none
         48     2  url_length
         50   448  url              "METHOD /path?query" of the request in hand, UTF-8, cut
 """
@@ -34,6 +36,7 @@ REQUEST_STARTED_OFFSET = 8
 REQUESTS_OFFSET = 16
 LAST_ACTIVITY_OFFSET = 24
 READY_AT_OFFSET = 32
+CONNECTION_OFFSET = 40
 URL_LENGTH_OFFSET = 48
 URL_OFFSET = 50
 URL_SIZE = 448

@@ -1,7 +1,8 @@
-"""The loop: accept a connection, read one request, run the application, answer, close.
+"""The loop: take a connection with a request, read it, run the application, answer.
 
-Waiting is "sticky": a worker first tries to accept and only then waits in epoll, exclusively. The kernel then wakes
-the worker that went to sleep last, whose caches are warm, and the surplus ones stay asleep (data plane §3).
+In a pool, the connections are kept and belong to all its workers (`homeport.worker.shared`). A worker on its own accepts a
+connection for each request and closes it. Either way waiting is "sticky": the kernel wakes the worker that went
+to sleep last, whose caches are warm, and the surplus ones stay asleep (data plane §3).
 """
 
 import errno
@@ -21,6 +22,8 @@ from homeport.worker.fastcgi import ProtocolError
 from homeport.worker.heads import Heads
 from homeport.worker.incidents import Incidents, error_page
 from homeport.worker.response import Response
+from homeport.worker.shared import ARMED, SharedConnections
+from homeport.worker.shared_protocol import FIRST, MOST, is_shared
 from homeport.worker.slot import Slot
 from homeport.worker.stopping import Stop
 
@@ -36,6 +39,9 @@ _PLAIN_STARTS = tuple(
     fastcgi.record(fastcgi.BEGIN_REQUEST, 1, fastcgi.BEGIN_BODY.pack(fastcgi.RESPONDER, flags)) + b"\1\4\0\1"
     for flags in (fastcgi.KEEP_CONN, 0)
 )
+_KEEP_CONN_AT = 10
+ENDED, KEPT, GONE = 0, 1, 2
+"""What became of a connection: it must be closed, it can take another request, its peer had closed it."""
 _PARAMS_AT = len(_PLAIN_STARTS[0]) + 4
 _NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
 _NO_BODY = fastcgi.record(fastcgi.STDIN, 1)
@@ -54,8 +60,10 @@ class Server:
         slot: Slot,
         incidents: Incidents,
         stop: Stop,
+        shared: Optional[SharedConnections] = None,
     ) -> None:
         self._listener = listener
+        self._shared = shared
         self._application = application
         self._environment = environment
         self._slot = slot
@@ -63,9 +71,10 @@ class Server:
         self._stop = stop
         self._heads = Heads()
         self._sockets: Dict[int, socket.socket] = {}
-        self._epoll = select.epoll()
-        self._epoll.register(listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
-        self._epoll.register(stop.wake_fd, select.EPOLLIN)
+        if shared is None:
+            self._epoll = select.epoll()
+            self._epoll.register(listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            self._epoll.register(stop.wake_fd, select.EPOLLIN)
 
     def serve(self, most: int, idle_seconds: Optional[float] = None, total_seconds: float = 0.0) -> None:
         """Serve until SIGTERM or `most` requests; with `idle_seconds` also until nobody came for so long.
@@ -73,6 +82,9 @@ class Server:
         `total_seconds` bounds the latter. Raises OSError when no connection can be accepted any more (out of
         descriptors, say): a new process is the remedy.
         """
+        if self._shared is not None:
+            self._serve_shared(self._shared, most, idle_seconds, total_seconds)
+            return
         accept = self._listener._accept  # type: ignore[attr-defined]  # the descriptor alone: no object to build
         now = time.monotonic()
         last = now + total_seconds
@@ -95,14 +107,88 @@ class Server:
             if idle_seconds is not None:
                 until = min(time.monotonic() + idle_seconds, last)
 
+    def _serve_shared(
+        self,
+        shared: SharedConnections,
+        most: int,
+        idle_seconds: Optional[float],
+        total_seconds: float,
+    ) -> None:
+        now = time.monotonic()
+        last = now + total_seconds
+        until = None if idle_seconds is None else min(now + idle_seconds, last)
+        stop, sockets = self._stop, shared.sockets
+        while most > 0 and not stop.requested:
+            seconds = _NAP_SECONDS
+            if until is not None:
+                seconds = min(seconds, until - time.monotonic())
+                if seconds <= 0:
+                    return
+            number = shared.wait(seconds)
+            if number is None:
+                continue
+            if number in sockets or is_shared(number):
+                served = self._serve_number(shared, number)
+            else:
+                served = self._accept_shared(shared)
+            if served:
+                most -= 1
+                if idle_seconds is not None:
+                    until = min(time.monotonic() + idle_seconds, last)
+
+    def _serve_number(self, shared: SharedConnections, number: int) -> bool:
+        """Serve the request that has come on a shared connection; False when there was none."""
+        slot = self._slot
+        slot.claim(number)
+        sock = shared.sockets.get(number)
+        outcome = GONE if sock is None else self._serve_guarded(sock, b"")
+        # What has ended may be an earlier connection of this number.
+        while outcome == GONE:
+            if not shared.fetch(number):
+                slot.end()
+                return False
+            outcome = self._serve_guarded(shared.sockets[number], b"")
+        if outcome == KEPT:
+            shared.arm(number)
+        else:
+            shared.discard(number)
+        slot.end()
+        return True
+
+    def _accept_shared(self, shared: SharedConnections) -> bool:
+        """Serve a new connection, then share it; False when another worker took it."""
+        try:
+            descriptor = self._listener._accept()[0]  # type: ignore[attr-defined]
+        except OSError as error:
+            if self._stop.requested or error.errno in (errno.EAGAIN, errno.ECONNABORTED):
+                return False
+            raise
+        try:
+            if self._serve_guarded(self._socket(descriptor), b"") == KEPT:
+                shared.keep(descriptor)
+        finally:
+            self._slot.end()
+            os.close(descriptor)
+        return True
+
     def serve_compiled(self, accelerator: Any, most: int) -> None:
         """Serve as `serve` does, by the compiled loop, which comes back to this class for all that is unusual."""
         environment = self._environment
+        shared = self._shared
+        self._stop.notify = accelerator.stop
+        if self._stop.requested:
+            return
         try:
             accelerator.serve(
                 most=most,
                 listener=self._listener.fileno(),
-                epoll=self._epoll.fileno(),
+                epoll=self._epoll.fileno() if shared is None else shared.epoll_fd,
+                first=FIRST,
+                shared=0 if shared is None else MOST,
+                armed=0 if shared is None else ARMED,
+                fetch=None if shared is None else shared.fetch,
+                keep=None if shared is None else shared.keep,
+                discard=None if shared is None else shared.discard,
                 wake=self._stop.wake_fd,
                 descriptor=self._slot.descriptor,
                 index=self._slot.index,
@@ -126,26 +212,39 @@ class Server:
 
     def close(self) -> None:
         """Forget the descriptors of past connections: by now the application may own their numbers."""
+        if self._shared is not None:
+            self._shared.close()
         for sock in self._sockets.values():
             sock.detach()
         self._sockets.clear()
 
-    def _serve_slowly(self, descriptor: int, data: bytes, requests: int) -> int:
-        """Serve for the compiled loop a connection that it does not understand; return the requests counted so far."""
+    def _serve_slowly(
+        self, descriptor: int, data: bytes, requests: int, connection: int
+    ) -> "tuple[int, int]":
+        """Serve for the compiled loop a connection that it does not understand.
+
+        Returns the requests counted so far, and what became of the connection.
+        """
         self._slot.requests = requests
-        self._serve_guarded(self._socket(descriptor), data)
-        return self._slot.requests
+        if connection:
+            self._slot.claim(connection)
+        outcome = self._serve_guarded(self._socket(descriptor), data)
+        # The compiled loop notes the end.
+        done = self._slot.requests + self._slot.has_request
+        self._slot.has_request = False
+        return done, outcome
 
     def _fail_compiled(
         self, error: BaseException, descriptor: int, method: str, path: str, head_sent: int, ended: int
-    ) -> None:
-        """Take over a response whose application failed under the compiled loop."""
+    ) -> bool:
+        """Take over a response whose application failed under the compiled loop; tell whether it went out whole."""
         response = Response(self._heads, self._socket(descriptor), self._slot, 1, method == "HEAD")
         response.head_sent, response.ended = bool(head_sent), bool(ended)
         try:
             self._fail(error, response, method, path)
         except ClientGone:
-            return
+            return False
+        return response.whole
 
     def _wait(self, until: Optional[float]) -> bool:
         """Wait for a connection or a signal; False when the time is over."""
@@ -163,6 +262,7 @@ class Server:
         try:
             self._serve_guarded(self._socket(descriptor), b"")
         finally:
+            self._slot.end()
             os.close(descriptor)
 
     def _socket(self, descriptor: int) -> socket.socket:
@@ -177,22 +277,29 @@ class Server:
             )
         return sock
 
-    def _serve_guarded(self, sock: socket.socket, data: bytes) -> None:
+    def _serve_guarded(self, sock: socket.socket, data: bytes) -> int:
         try:
             if not data:
                 try:
                     data = sock.recv(FIRST_RECEIVE, socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
-            if data:
-                self.serve_data(sock, data)
+                except ConnectionError:
+                    return GONE
+            if not data:
+                return GONE
+            return KEPT if self.serve_data(sock, data) else ENDED
         except (ClientGone, ConnectionError):
-            return
+            return ENDED
         except ProtocolError as error:
             sys.stderr.write("A FastCGI peer broke the protocol: {}.\n".format(error))
+            return ENDED
 
-    def serve_data(self, sock: socket.socket, data: bytes) -> None:
-        """Serve the request whose first bytes are these. Raises ClientGone and ProtocolError."""
+    def serve_data(self, sock: socket.socket, data: bytes) -> bool:
+        """Serve the request whose first bytes are these; tell whether the connection can take another one.
+
+        Raises ClientGone and ProtocolError.
+        """
         env = self._environment.template.copy()
         end = _plain_params(data, env)
         if end:
@@ -200,26 +307,31 @@ class Server:
             if data[end:] == _PARAMS_END:
                 env["wsgi.input"] = io.BytesIO()
                 self._environment.complete(env)
-                self._run(sock, env, 1, None)
-                return
+                return self._run(sock, env, 1, None) and data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN
+            keep = data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN
             connection = Connection(sock, self._slot, data[end + fastcgi.HEADER_SIZE :])
             connection.resume_body(1)
         else:
             connection = Connection(sock, self._slot, data)
             request = connection.read_request()
             if request is None:
-                return
+                return False
+            keep = connection.keep
             request_id = request.request_id
             env = self._environment.template.copy()
             env.update(request.params)
         env["wsgi.input"] = BodyStream(connection)
         self._environment.complete(env)
-        self._run(sock, env, request_id, connection)
+        whole = self._run(sock, env, request_id, connection)
+        if whole and keep and connection.is_consumed():
+            return True
         connection.drain()
+        return False
 
     def _run(
         self, sock: socket.socket, env: Dict[str, Any], request_id: int, connection: Optional[Connection]
-    ) -> None:
+    ) -> bool:
+        """Run the application and answer; tell whether the response went out whole."""
         method = env["REQUEST_METHOD"]
         path = env["URL"]
         slot = self._slot
@@ -241,7 +353,7 @@ class Server:
             self._fail(error, response, method, path)
         finally:
             response.ended = True  # a write() kept beyond its request must not reach another one's connection
-            slot.end()
+        return response.whole
 
     def _fail(self, error: BaseException, response: Response, method: str, path: str) -> None:
         """Record a failure of the application; answer if nothing has been said yet, else break off."""

@@ -8,8 +8,9 @@ import time
 from homeport.worker import scoreboard as layout
 
 # One store for all fields: many small ones cost more than the bytes. The order of the fields is the layout's.
-_BUSY = struct.Struct("<IIQQQQ8xH448s")
-_REST = struct.Struct("<IIQQQ")
+_BUSY = struct.Struct("<IIQQQQI4xH448s")
+_REST = struct.Struct("<IIQQQQI")
+_CLAIM = struct.Struct("<I")
 _COUNT = struct.Struct("<Q")
 
 
@@ -30,7 +31,10 @@ class Slot:
         "_memory",
         "_pid",
         "_ready_at",
+        "_connection",
+        "_connection_at",
         "descriptor",
+        "has_request",
         "index",
         "requests",
         "resting",
@@ -46,11 +50,21 @@ class Slot:
         self._activity_at = self._at + layout.LAST_ACTIVITY_OFFSET
         self._pid = os.getpid()
         self._ready_at = 0
+        self._connection_at = self._at + layout.CONNECTION_OFFSET
+        self._connection = 0
+        self.has_request = False
+        """Whether a request has begun and not ended."""
         self.requests = 0
         self.resting = layout.STARTING
 
+    def claim(self, connection: int) -> None:
+        """Note that this shared connection is in hand; 0: one that nobody else has. It is so until `end`."""
+        self._connection = connection
+        _CLAIM.pack_into(self._memory, self._connection_at, connection)
+
     def begin(self, url: bytes) -> None:
         """Note that a request is in hand; `url` is `METHOD /path?query`."""
+        self.has_request = True
         now = clock()
         _BUSY.pack_into(
             self._memory,
@@ -61,6 +75,7 @@ class Slot:
             self.requests,
             now,
             self._ready_at,
+            self._connection,
             min(len(url), layout.URL_SIZE),
             url,
         )
@@ -70,13 +85,18 @@ class Slot:
         _COUNT.pack_into(self._memory, self._activity_at, clock())
 
     def end(self) -> None:
-        """Count a request as completed."""
-        self.requests += 1
+        """Count a request as completed; without one, only let go of the connection in hand."""
+        if self.has_request:
+            self.has_request = False
+            self.requests += 1
+        self._connection = 0
         self.rest()
 
     def rest(self) -> None:
         """Note that no request is in hand."""
-        _REST.pack_into(self._memory, self._at, self.resting, self._pid, 0, self.requests, clock())
+        _REST.pack_into(
+            self._memory, self._at, self.resting, self._pid, 0, self.requests, clock(), self._ready_at, 0
+        )
 
     def become(self, state: int) -> None:
         """Enter a state between requests; the first time it is IDLE the application has become ready."""
@@ -85,7 +105,6 @@ class Slot:
         self.requests = _COUNT.unpack_from(self._memory, self._at + layout.REQUESTS_OFFSET)[0]
         if state == layout.IDLE and not self._ready_at:
             self._ready_at = clock()
-            _COUNT.pack_into(self._memory, self._at + layout.READY_AT_OFFSET, self._ready_at)
         self.rest()
 
 

@@ -6,7 +6,7 @@ request: its next attempt to accept fails, whether it is running, about to wait 
 
 import os
 import signal
-from typing import Any
+from typing import Any, Callable
 
 
 class Terminated(SystemExit):
@@ -21,6 +21,8 @@ class Stop:
         self._pid = os.getpid()
         self._starting = True
         self.requested = False
+        self.notify: Callable[[], object] = int
+        """Called when the signal has come: the compiled loop looks at no Python object before it waits."""
         self.wake_fd, self._wake_write_fd = os.pipe()
         os.set_blocking(self.wake_fd, False)
         os.set_blocking(self._wake_write_fd, False)
@@ -57,6 +59,7 @@ class Stop:
             os.kill(os.getpid(), number)
             return
         self.requested = True
+        self.notify()
         self.close_listener()
         if self._starting:
             raise Terminated(0)

@@ -5,6 +5,7 @@ sits in the event loop until the first connection makes it readable.
 """
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -29,6 +30,7 @@ from homeport.node.pools.decisions import (
     WorkerState,
     decide,
 )
+from homeport.node.pools.shared_connections import SharedConnections
 from homeport.node.processes import Process
 from homeport.node.scoreboard import Scoreboard, SlotReading
 from homeport.worker import scoreboard as layout
@@ -52,11 +54,15 @@ Spawn = Callable[[Coroutine[object, object, None]], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStart:
-    """What starting one worker needs from the pool. `replacing`: an older worker serves meanwhile."""
+    """What starting one worker needs from the pool. `replacing`: an older worker serves meanwhile.
+
+    `shared_fds` are the epoll and the control descriptor of the shared connections; None for a program that is not our worker.
+    """
 
     slot: int
     listening_fd: int
     scoreboard_fd: int | None
+    shared_fds: tuple[int, int] | None
     output_fd: int
     replacing: bool
 
@@ -119,6 +125,7 @@ class Pool:
         self._output = output
         self._spawn = spawn
         self._scoreboard = Scoreboard(_SLOTS)
+        self._shared = SharedConnections() if reports_state else None
         self._workers: dict[int, _Worker] = {}
         self._generation = 1
         self._refused = False
@@ -136,7 +143,10 @@ class Pool:
 
     def open(self) -> None:
         """Bind the socket and wait for the first connection."""
-        self._listening.open()
+        if not self._listening.is_open:
+            self._listening.open()
+            if self._shared is not None:
+                self._shared.listen(self._listening.fileno())
         self._watch()
 
     @property
@@ -152,8 +162,10 @@ class Pool:
         )
 
     @property
-    def listening_fd(self) -> int:
-        """The descriptor to poll for waiting requests; -1 when closed."""
+    def waiting_fd(self) -> int:
+        """The descriptor that is readable while requests wait; -1 when closed."""
+        if self._shared is not None and self._listening.is_open:
+            return self._shared.fileno()
         return self._listening.fileno()
 
     def reconfigure(self, limits: PoolLimits, *, backlog: int) -> None:
@@ -245,6 +257,8 @@ class Pool:
             for worker in list(self._workers.values()):
                 self._kill_now(worker)
             await self._drained.wait()
+        if self._shared is not None:
+            self._shared.close()
         self._output.close()
         self._scoreboard.close()
 
@@ -309,15 +323,21 @@ class Pool:
 
     async def _launch(self, worker: _Worker) -> None:
         try:
-            process = await self._start_worker(
-                WorkerStart(
-                    slot=worker.slot,
-                    listening_fd=self._listening.fileno(),
-                    scoreboard_fd=self._scoreboard.descriptor if self._reports_state else None,
-                    output_fd=self._output.write_end,
-                    replacing=self._replaces(worker),
+            with contextlib.ExitStack() as passed:
+                shared_fds = None
+                if self._shared is not None:
+                    control = passed.enter_context(self._shared.admit(worker.slot))
+                    shared_fds = (self._shared.fileno(), control.fileno())
+                process = await self._start_worker(
+                    WorkerStart(
+                        slot=worker.slot,
+                        listening_fd=self._listening.fileno(),
+                        scoreboard_fd=self._scoreboard.descriptor if self._reports_state else None,
+                        shared_fds=shared_fds,
+                        output_fd=self._output.write_end,
+                        replacing=self._replaces(worker),
+                    )
                 )
-            )
         except (HomeportError, OSError) as error:
             self.reason = str(error)
             self._output.say(f"a worker could not be started: {error}")
@@ -380,6 +400,7 @@ class Pool:
     def _gone(self, worker: _Worker, *, at_start: bool | None = None) -> None:
         replaces = self._replaces(worker)
         self._workers.pop(worker.slot, None)
+        self._release(worker)
         now = time.monotonic_ns()
         if at_start is not None:
             if at_start and replaces:
@@ -392,11 +413,25 @@ class Pool:
             if not self._closing:
                 self._rest(now)
 
+    def _release(self, worker: _Worker) -> None:
+        """Cut the connection whose request the worker had in hand; the others wait for the next worker."""
+        if self._shared is None:
+            return
+        self._shared.leave(
+            worker.slot,
+            claimed=self._scoreboard.read(worker.slot).connection,
+            claimed_by_others={self._scoreboard.read(slot).connection for slot in self._workers},
+        )
+        if not self._closing:
+            self._spawn(self._shared.cut_unseen())
+
     def _rest(self, now: int) -> None:
         """With no worker left: wait for a connection, or keep the socket closed while the breaker is open."""
         if self._breaker.is_open(now):
             self._unwatch()
             self._listening.close()
+            if self._shared is not None:
+                self._shared.cut_all()
             seconds = (self._breaker.open_until - now) / _NANOSECONDS
             self._output.say(f"not started again for {seconds:.0f} s: {self.reason}.")
         else:
@@ -413,15 +448,21 @@ class Pool:
     def _watch(self) -> None:
         if not self._watched and self._listening.is_open:
             self._watched = True
-            asyncio.get_running_loop().add_reader(self._listening.fileno(), self._first_connection)
+            asyncio.get_running_loop().add_reader(self.waiting_fd, self._first_connection)
 
     def _unwatch(self) -> None:
         if self._watched:
             self._watched = False
-            asyncio.get_running_loop().remove_reader(self._listening.fileno())
+            asyncio.get_running_loop().remove_reader(self.waiting_fd)
 
     def _first_connection(self) -> None:
         self._unwatch()
+        if self._shared is not None:
+            # The end of a kept connection is no request: it should start nothing.
+            self._shared.forget_closed()
+            if not self._shared.is_readable:
+                self._watch()
+                return
         self.tick(queued=True)
         if not self._workers and not self._closing:
             self._watch()
