@@ -1,7 +1,7 @@
 """The connections that nginx keeps open to the pool, as one worker sees them.
 
 Each belongs to all the workers of the pool: whoever is idle takes the next request, whichever connection it comes on,
-so a slow request holds up nobody (decision 6). The workers wait on one epoll instance. An entry fires once (EPOLLONESHOT) and stays
+so a slow request holds up nobody (decision 7). The workers wait on one epoll instance. An entry fires once (EPOLLONESHOT) and stays
 silent until the worker that took the request has answered it and arms it again, so a body that still comes in wakes
 nobody else. A worker gets its descriptor of a connection from the agent when it first has to serve it.
 """

@@ -166,7 +166,7 @@ def _fastcgi() -> list[Node]:
     return [
         *fastcgi_parameters(WORKER_PARAMETERS),
         # Buffering frees a process from slow clients; keep_conn makes nginx take in one record at a time, so a
-        # streamed chunk leaves at once all the same. No connection is kept: there is no cache for it (decision 5).
+        # streamed chunk leaves at once all the same (decision 5).
         directive("fastcgi_buffering", "on"),
         directive("fastcgi_keep_conn", "on"),
         directive("fastcgi_buffer_size", "16k"),

@@ -98,7 +98,7 @@ def _pass_to(site: SiteServer, action: FastCgi, rewriting: RewriteCompiler) -> S
 
 
 def _upstreams(site: SiteServer) -> list[Node]:
-    """Let nginx keep connections to our workers, which share them (decision 6); other programs get one a request."""
+    """Let nginx keep connections to our workers, which share them (decision 7); other programs get one a request."""
     return [
         block(
             "upstream",
