@@ -144,6 +144,8 @@ class SharedConnections:
             )
         except BlockingIOError:
             return False
+        except ConnectionResetError:
+            return True  # it ended with messages unread; what it had sent before is still to come
         except OSError:
             data, descriptors = b"", []
         connection = _unix_socket(descriptors[0]) if descriptors else None
