@@ -21,6 +21,7 @@ from homeport.scm.deployments.kept import KeptDeployments
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.redeploy import Redeployer
 from homeport.scm.deployments.runs import DeploymentRuns
+from homeport.scm.deployments.site_packages import SitePackages
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
 from homeport.scm.diagnosis.endpoint import WhyEndpoint
@@ -128,7 +129,8 @@ def _places(options: ScmOptions) -> Places:
 
 
 def _file_routes(options: ScmOptions, providers: SettingsProviders, *, places: Places) -> tuple[Route, ...]:
-    vfs = VfsEndpoint(places)
+    packages = SitePackages(options.home)
+    vfs = VfsEndpoint(places, is_packaged=lambda path: packages.covers(path, providers.current()))
     return (
         *file_routes(options, places=places, providers=providers),
         route("/api/vfs{path*}", vfs.read, verbs="GET HEAD", alias=True),

@@ -40,6 +40,7 @@ from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
 from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
 from homeport.scm.deployments.scripts import post_deployment_actions, run_script
+from homeport.scm.deployments.site_packages import SitePackages, most_packages, package_setting
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
 from homeport.scm.deployments.trees import unshare
@@ -93,7 +94,10 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """One deployment under way: `target` is written to, and is or becomes `place`."""
+    """One deployment under way: `target` is written to, and is or becomes `place`.
+
+    `uncovers` brings the content back that a package had hidden.
+    """
 
     request: PushRequest
     record: DeploymentRecord
@@ -103,6 +107,7 @@ class _Work:
     target: Path
     settings: Settings
     manifest: Collection[str] | None = None
+    uncovers: bool = False
 
 
 class Deployer:
@@ -117,6 +122,7 @@ class Deployer:
         self._store = store
         self._switch = store.switch
         self._kept = KeptDeployments(options.home, store)
+        self._packages = SitePackages(options.home)
         self._repository = GitRepository(options.home, environment=options.environment)
         self._stop = threading.Event()
 
@@ -345,14 +351,37 @@ class Deployer:
         one_step = work.request.artifact is not None and not work.request.clean
         if one_step or not work.place.is_relative_to(root):
             return work
+        hidden = self._packages.hidden()
+        if self._is_run_from(work):
+            self._packages.hide(checkpoint=self.checkpoint)
+        elif hidden is not None and not package_setting(work.settings):
+            work.log.child("The content from before WEBSITE_RUN_FROM_PACKAGE is back.")
+            staged = self._switch.replace_stage(root, hidden, checkpoint=self.checkpoint)
+            return replace(work, target=staged / work.place.relative_to(root), uncovers=True)
         staged = self._switch.stage(root, checkpoint=self.checkpoint)
         return replace(work, target=staged / work.place.relative_to(root))
 
+    def _is_run_from(self, work: _Work) -> bool:
+        """Tell whether the site is to run from this package: a command of its own goes first (§3.6)."""
+        return (
+            package_setting(work.settings) == "1"
+            and work.place == self._options.web_root
+            and work.request.artifact is None
+            and work.request.commit is None
+            and not work.settings.get("COMMAND")
+            and not work.settings.get("SCM_SCRIPT_GENERATOR_ARGS")
+        )
+
     def _commit(self, work: _Work) -> None:
         """The one step: from here on visitors get the new version."""
+        if self._is_run_from(work) and (package := self._kept.package(work.record.id)):
+            name = self._packages.add(package, most=most_packages(work.settings))
+            work.log.child(f"The site runs from data\\SitePackages\\{name}.")
         if work.manifest is not None:
             write_manifest(self._store.folder(work.record.id) / "manifest", sorted(work.manifest))
         self._switch.commit(work.record.id)
+        if work.uncovers:
+            self._packages.forget_hidden()
 
     def _command(self, work: _Work) -> _Work:
         """Bring the content into its place, then build it where that is asked for; return it with its manifest."""
@@ -372,15 +401,11 @@ class Deployer:
             raise BuildFailed(
                 f"SCM_SCRIPT_GENERATOR_ARGS is '{arguments}', and generated scripts are not supported: remove it."
             )
-        build = work.settings.flag("SCM_DO_BUILD_DURING_DEPLOYMENT", default=False)
+        from_package = self._is_run_from(work)
+        build = not from_package and work.settings.flag("SCM_DO_BUILD_DURING_DEPLOYMENT", default=False)
         work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
-        if work.settings.get("WEBSITE_RUN_FROM_PACKAGE") == "1":
-            work.log.child(
-                "WEBSITE_RUN_FROM_PACKAGE=1 is not honoured: the package is unpacked into wwwroot.",
-                Kind.WARNING,
-            )
         self._transform(work)
-        work = self._sync(work)
+        work = self._sync(work, mirror=from_package)
         home, site, root = self._options.home, self._options.site, self._options.web_root
         pythons = installed_pythons(home)
         plan = compile_site(
@@ -447,7 +472,7 @@ class Deployer:
             self._switch.replace_stage(live, kept, checkpoint=self.checkpoint)
         return bool(runtimes)
 
-    def _sync(self, work: _Work) -> _Work:
+    def _sync(self, work: _Work, *, mirror: bool = False) -> _Work:
         """Copy, and remove what earlier deployments brought and this one has not."""
         log, target, request = work.log, work.target, work.request
         target.mkdir(parents=True, exist_ok=True)
@@ -458,7 +483,7 @@ class Deployer:
             work.source,
             target,
             previous=ours,
-            mirror=request.clean,
+            mirror=mirror or request.clean,
             everything=request.again is not None or request.artifact is not None,
         )
         run_sync(plan, work.source, target, say=log.child, checkpoint=self.checkpoint)

@@ -28,6 +28,7 @@ from homeport.scm.deployments.onedeploy import (
 )
 from homeport.scm.deployments.record import DeploymentRecord, record_json
 from homeport.scm.deployments.runs import DeploymentRuns
+from homeport.scm.deployments.site_packages import package_setting
 from homeport.scm.http.address import origin
 from homeport.scm.http.answers import exception_detail, homeport_error, json_answer, nothing, plain
 from homeport.scm.http.arm import arm_error, envelope, is_arm, site_address
@@ -131,8 +132,13 @@ class ZipDeployEndpoint:
             artifact = Artifact(folder="site/wwwroot", file=None, clean=True)
         else:
             stack = self._options.environment.get("WEBSITE_STACK", "")
+            from_package = kind.lower() == "zip" and package_setting(self._providers.current()) == "1"
             artifact = place_artifact(
-                kind, path=text("path"), clean=clean, ignore_stack=ignore_stack, stack=stack
+                kind,
+                path=None if from_package else text("path"),
+                clean=clean,
+                ignore_stack=ignore_stack,
+                stack=stack,
             )
         return _Asked(
             is_async=is_async or is_arm(request),
@@ -151,8 +157,7 @@ class ZipDeployEndpoint:
         )
 
     async def _take(self, request: Request, asked: _Asked) -> Response:
-        package_setting = self._providers.current().get("WEBSITE_RUN_FROM_PACKAGE") or ""
-        if is_package_address(package_setting):
+        if is_package_address(package_setting(self._providers.current())):
             await _discard(request)
             return plain(
                 409,

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from email.utils import formatdate
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,8 +25,10 @@ from homeport.scm.vfs.writing import make_folders, write_file
 class VfsEndpoint:
     """Answers for the files below home and the special roots."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, *, is_packaged: Callable[[Path], bool] = lambda _path: False) -> None:
+        """`is_packaged` tells of a path whether it comes from a package that the site runs from."""
         self._places = places
+        self._is_packaged = is_packaged
 
     async def read(self, request: Request) -> Response:
         """GET and HEAD: a file, a folder's listing, or the redirect to the form with or without slash."""
@@ -47,6 +51,9 @@ class VfsEndpoint:
     async def write(self, request: Request) -> Response:
         """PUT: a new file, a new version of one, or a new folder."""
         place = self._places.find(request.path_params["path"])
+        if self._is_packaged(place.path):
+            await discard_body(request)
+            return _packaged(place)
         found = place.status()
         if place.is_folder():
             await discard_body(request)
@@ -72,6 +79,8 @@ class VfsEndpoint:
         """DELETE: a file with its tag, an empty folder, a whole tree with `recursive=true`."""
         recursive = query_flag(request, "recursive")
         place = self._places.find(request.path_params["path"], follow=False)
+        if self._is_packaged(place.path):
+            return _packaged(place)
         found = place.status()
         if found is None and not place.is_link():
             return _missing(place)
@@ -92,6 +101,13 @@ class VfsEndpoint:
 
 def _has_slash(request: Request) -> bool:
     return raw_path(request).endswith("/")
+
+
+def _packaged(place: Place) -> Response:
+    return message(
+        409,
+        f"'{place.shown}' comes from a package and is read-only (WEBSITE_RUN_FROM_PACKAGE): deploy another package.",
+    )
 
 
 def _missing(place: Place) -> Response:
