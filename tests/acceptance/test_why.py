@@ -175,3 +175,18 @@ def test_a_transform_of_the_site_takes_effect_at_a_restart(platform: Platform, m
     platform.homeport("site", "restart", "whyxdt")
 
     eventually(lambda: platform.get("whyxdt").text == "whyxdt")
+
+
+def test_a_trace_names_the_handler_the_pool_and_its_process(platform: Platform, make_site: Make) -> None:
+    make_site("traced", {"web.config": web_config(), "app.py": HELLO})
+    assert "none runs now" in platform.homeport("trace", "traced", "/x").stdout
+    eventually(lambda: platform.get("traced").text == "hello")
+
+    found = platform.json("trace", "traced", "http://traced.localhost/x?y=1", "--method", "POST")
+    shown = platform.homeport("trace", "traced", "/bin/secret").stdout
+
+    assert (found["answer"], found["handler"]) == ("app", "PythonHandler")
+    pids = [process["pid"] for process in platform.json("site", "show", "traced")["processes"]]
+    assert found["processes"][0]["pid"] in pids
+    assert "It is refused with 404.8" in shown
+    assert "'bin' is hidden (hiddenSegments)" in shown

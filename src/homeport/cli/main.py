@@ -12,6 +12,7 @@ from homeport.cli.commands.explain import explain
 from homeport.cli.commands.logs import logs
 from homeport.cli.commands.platform import run_sample, status, up
 from homeport.cli.commands.publishing import publish_profile
+from homeport.cli.commands.trace import trace
 from homeport.cli.commands.why import why
 from homeport.model.errors import HomeportError
 
@@ -37,6 +38,7 @@ def homeport_app() -> typer.Typer:
     app.command()(logs)
     app.command()(check)
     app.command()(why)
+    app.command()(trace)
     app.command()(explain)
     app.add_typer(xdt.app, name="xdt")
     app.command("run-sample")(run_sample)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -116,6 +116,13 @@ class ScmClient:
         self._check(response)
         findings: list[dict[str, Any]] = response.json()["findings"]
         return findings
+
+    def trace(self, url: str, *, method: str) -> dict[str, Any]:
+        """Return who would take a request, and why the others would not."""
+        response = self._get(f"/api/homeport/trace?{urlencode({'url': url, 'method': method})}")
+        self._check(response)
+        found: dict[str, Any] = response.json()
+        return found
 
     def why(self) -> dict[str, Any]:
         """Return why the site does not start: causes with their evidence, and its pools."""

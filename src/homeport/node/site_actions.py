@@ -81,7 +81,12 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         return {}
 
     async def show_hosting(_: Mapping[str, Any], _progress: Progress) -> object:
-        return {"state": site.desired.state.value, "pools": site.observed()["pools"]}
+        seen = site.observed()
+        return {
+            "state": site.desired.state.value,
+            "pools": seen["pools"],
+            "processes": seen["processes"],
+        }
 
     return {
         "gallery": list_gallery,

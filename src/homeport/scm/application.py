@@ -25,6 +25,7 @@ from homeport.scm.deployments.site_packages import SitePackages
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
 from homeport.scm.diagnosis.endpoint import WhyEndpoint
+from homeport.scm.diagnosis.tracing import TraceEndpoint
 from homeport.scm.hooks import WebHooks
 from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
@@ -101,6 +102,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_why_routes(WhyEndpoint(options, providers=providers, channel=channel)),
         *_live_routes(LivePages(options, store=store, channel=channel)),
         route("/api/homeport/logs", LogEvents(options.home, stopping=stopping).stream),
+        route("/api/homeport/trace", TraceEndpoint(options, providers=providers, channel=channel).trace),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,

@@ -83,8 +83,22 @@ class Refused:
 Outcome = PassedOn | Redirected | Respond | Abort | Refused
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleStep:
+    """What became of one rule: whether it matched, and the path after it."""
+
+    rule: RewriteRule
+    matched: bool
+    path: bytes
+
+
 def evaluate(folders: Sequence[FolderRules], request: Request) -> Outcome:
     """Apply the rules of the deepest folder that holds the request's path."""
+    return evaluate_steps(folders, request)[0]
+
+
+def evaluate_steps(folders: Sequence[FolderRules], request: Request) -> tuple[Outcome, tuple[RuleStep, ...]]:
+    """Apply the rules as `evaluate` does, and tell what became of each that was tried."""
     holding = [
         folder
         for folder in folders
@@ -92,9 +106,10 @@ def evaluate(folders: Sequence[FolderRules], request: Request) -> Outcome:
         or request.path == folder.folder.rstrip("/").encode()
     ]
     if not holding:
-        return PassedOn(path=request.path, query=request.query)
+        return PassedOn(path=request.path, query=request.query), ()
     folder = max(holding, key=lambda candidate: len(candidate.folder))
-    return _Evaluation(folder, request).run()
+    evaluation = _Evaluation(folder, request)
+    return evaluation.run(), tuple(evaluation.steps)
 
 
 class _Evaluation:
@@ -106,13 +121,16 @@ class _Evaluation:
         self._query = request.query
         self._set: dict[str, bytes] = {}
         self._captures: dict[Source, list[bytes]] = {}
+        self.steps: list[RuleStep] = []
 
     def run(self) -> Outcome:
         for rule in self._rules:
             if not self._matches(rule):
+                self.steps.append(RuleStep(rule=rule, matched=False, path=self._path))
                 continue
             self._set_variables(rule)
             outcome = self._act(rule)
+            self.steps.append(RuleStep(rule=rule, matched=True, path=self._path))
             if outcome is not None:
                 return outcome
             if rule.stop:

@@ -1,0 +1,94 @@
+"""The way of a request through a plan, with every reason."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.webconfig.tracing import Trace, TracedRequest, Verdict, trace_request
+from webconfig.sites import compiled, configuration, handler, handlers, python_site
+
+STATIC = 'modules="StaticFileModule" requireAccess="Read"'
+
+
+def traced(*parts: str, target: str = "/", method: str = "GET", files: tuple[str, ...] = ()) -> Trace:
+    plan = compiled(configuration(*parts) if parts else python_site())
+    request = TracedRequest(method=method, target=target, is_file=files.__contains__)
+    return trace_request(plan, request)
+
+
+def why(trace: Trace) -> list[str]:
+    return [f"{step.name}: {step.verdict}: {step.reason}" for step in trace.steps if step.kind == "handler"]
+
+
+def test_a_handler_that_takes_everything_leaves_nothing_to_the_others() -> None:
+    trace = traced(target="/any/thing?a=1")
+    assert (trace.answer, trace.handler) == ("app", "PythonHandler")
+    assert why(trace) == [
+        "PythonHandler: taken: path '*' and any verb match",
+        "OPTIONSVerbHandler: skipped: 'PythonHandler' took the request before it",
+        "StaticFile: skipped: 'PythonHandler' took the request before it",
+    ]
+    assert [step.name for step in trace.steps if step.kind == "pool"] == [trace.pool]
+
+
+def test_each_reason_not_to_take_a_request_is_told() -> None:
+    trace = traced(
+        handlers(
+            handler("pages", path="*.php"),
+            handler("posts", verb="POST,PUT"),
+            handler("files", more=f'{STATIC} resourceType="File"'),
+        ),
+        target="/x",
+    )
+    assert why(trace)[:3] == [
+        "pages: skipped: its path '*.php' does not match /x",
+        "posts: skipped: it is for POST, PUT, not for GET",
+        "files: skipped: it is for a file (resourceType), and there is nothing at /x",
+    ]
+    assert trace.answer == "404.0"
+
+
+def test_places_are_those_of_the_configuration() -> None:
+    step = next(step for step in traced().steps if step.name == "PythonHandler")
+    assert (step.file, step.line) == ("web.config", 1)
+
+
+def test_what_is_filtered_out_is_told_with_its_reason() -> None:
+    trace = traced(target="/bin/x.py")
+    assert trace.answer == "404.8"
+    assert [(step.verdict, step.reason) for step in trace.steps] == [
+        (Verdict.REFUSED, "'bin' is hidden (hiddenSegments)")
+    ]
+
+
+def test_a_file_is_named() -> None:
+    trace = traced(target="/a.css", files=("a.css",), method="GET")
+    assert trace.answer == "app"
+    bare = trace_request(
+        compiled(None), TracedRequest(method="GET", target="/a.css", is_file=("a.css",).__contains__)
+    )
+    assert bare.answer == "file"
+    assert bare.steps[-1].reason == "the file a.css is sent"
+
+
+def test_rules_are_listed_with_the_path_they_make() -> None:
+    rewrite = (
+        '<system.webServer><rewrite><rules><rule name="no"><match url="^nothing$"/><action type="Rewrite" url="x"/></rule>'
+        '<rule name="yes"><match url="^old/(.*)"/><action type="Rewrite" url="new/{R:1}"/></rule></rules></rewrite></system.webServer>'
+    )
+    trace = trace_request(compiled(python_site(rewrite)), TracedRequest(method="GET", target="/old/page"))
+    assert [(step.name, step.verdict, step.reason) for step in trace.steps if step.kind == "rewrite"] == [
+        ("no", Verdict.SKIPPED, "its pattern or conditions do not match /old/page"),
+        ("yes", Verdict.TAKEN, "it matched; the path is now /new/page"),
+    ]
+    assert trace.path == "/new/page"
+    assert trace.answer == "app"
+
+
+@given(
+    st.text(max_size=40),
+    st.sampled_from(["GET", "POST", "OPTIONS", "", "X"]),
+)
+def test_any_request_can_be_followed(target: str, method: str) -> None:
+    trace = trace_request(compiled(python_site()), TracedRequest(method=method, target=target))
+    assert trace.answer
+    assert trace.steps
