@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.worker import fastcgi, serving
+from homeport.worker import fastcgi
 from homeport.worker.body import BodyStream
 from homeport.worker.connection import ClientGone, Connection, output_buffers, receive
 from homeport.worker.heads import Heads
+from homeport.worker.plain_params import PlainParams
 from homeport.worker.settings import environment_from, search_path_from
 from homeport.worker.slot import private_slot
 
@@ -47,7 +48,7 @@ def test_the_short_way_reads_what_the_long_way_reads(values: dict[str, str], pad
     encoded = pairs(values)[:65535]
     data = begin() + record(fcgi.PARAMS, encoded, padding=padding) + record(fcgi.PARAMS) + record(fcgi.STDIN)
     env: dict[str, object] = {}
-    end = serving._plain_params(data, env)
+    end = PlainParams().read(data, env)
 
     try:
         expected = fastcgi.parse_pairs(encoded)
@@ -63,7 +64,7 @@ def test_the_short_way_reads_what_the_long_way_reads(values: dict[str, str], pad
 def test_the_short_way_never_reads_malformed_parameters(content: bytes) -> None:
     data = begin() + record(fcgi.PARAMS, content) + record(fcgi.PARAMS) + record(fcgi.STDIN)
     env: dict[str, object] = {}
-    end = serving._plain_params(data, env)
+    end = PlainParams().read(data, env)
 
     if end:
         assert env == fastcgi.parse_pairs(content)

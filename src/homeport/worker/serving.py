@@ -21,6 +21,7 @@ from homeport.worker.environment import Environment
 from homeport.worker.fastcgi import ProtocolError
 from homeport.worker.heads import Heads
 from homeport.worker.incidents import Incidents, error_page
+from homeport.worker.plain_params import PlainParams
 from homeport.worker.response import Response
 from homeport.worker.shared import ARMED, SharedConnections
 from homeport.worker.shared_protocol import FIRST, MOST, is_shared
@@ -33,16 +34,9 @@ FIRST_RECEIVE = 16384
 _NAP_SECONDS = 5.0
 """How long a wait may last before SIGTERM is looked for again, should the application have taken the wake-up pipe."""
 
-# What nginx sends in front of the parameters: BEGIN_REQUEST of request 1 as responder, with FCGI_KEEP_CONN (as our
-# configuration asks for, decision 5) or without, and the beginning of a PARAMS record.
-_PLAIN_STARTS = tuple(
-    fastcgi.record(fastcgi.BEGIN_REQUEST, 1, fastcgi.BEGIN_BODY.pack(fastcgi.RESPONDER, flags)) + b"\1\4\0\1"
-    for flags in (fastcgi.KEEP_CONN, 0)
-)
 _KEEP_CONN_AT = 10
 ENDED, KEPT, GONE = 0, 1, 2
 """What became of a connection: it must be closed, it can take another request, its peer had closed it."""
-_PARAMS_AT = len(_PLAIN_STARTS[0]) + 4
 _NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
 _NO_BODY = fastcgi.record(fastcgi.STDIN, 1)
 _PARAMS_END = _NO_MORE_PARAMS + _NO_BODY
@@ -70,6 +64,7 @@ class Server:
         self._incidents = incidents
         self._stop = stop
         self._heads = Heads()
+        self._params = PlainParams()
         self._sockets: Dict[int, socket.socket] = {}
         if shared is None:
             self._epoll = select.epoll()
@@ -117,17 +112,18 @@ class Server:
         now = time.monotonic()
         last = now + total_seconds
         until = None if idle_seconds is None else min(now + idle_seconds, last)
-        stop, sockets = self._stop, shared.sockets
+        stop, poll = self._stop, shared.poll
         while most > 0 and not stop.requested:
             seconds = _NAP_SECONDS
             if until is not None:
                 seconds = min(seconds, until - time.monotonic())
                 if seconds <= 0:
                     return
-            number = shared.wait(seconds)
-            if number is None:
+            events = poll(seconds, 1)
+            if not events:
                 continue
-            if number in sockets or is_shared(number):
+            number = events[0][0]
+            if is_shared(number):
                 served = self._serve_number(shared, number)
             else:
                 served = self._accept_shared(shared)
@@ -301,7 +297,7 @@ class Server:
         Raises ClientGone and ProtocolError.
         """
         env = self._environment.template.copy()
-        end = _plain_params(data, env)
+        end = self._params.read(data, env)
         if end:
             request_id = 1
             if data[end:] == _PARAMS_END:
@@ -362,30 +358,3 @@ class Server:
             response.send_page("500 Internal Server Error", error_page(incident))
         elif not response.ended:
             response.break_off()
-
-
-def _plain_params(data: bytes, env: Dict[str, Any]) -> int:
-    """Read the parameters of a request laid out as nginx does; return where they end, 0 when it is laid out otherwise.
-
-    The environ is of no use after a 0.
-    """
-    if data[: _PARAMS_AT - 4] not in _PLAIN_STARTS or len(data) < _PARAMS_AT:
-        return 0
-    end = _PARAMS_AT + (data[20] << 8) + data[21]
-    after = end + data[22]
-    if data[after : after + 8] != _NO_MORE_PARAMS:
-        return 0
-    text = data.decode("latin-1")
-    position = _PARAMS_AT
-    while position < end:
-        name_at = position + 2
-        value_size = data[position + 1]
-        if data[position] | value_size > 127:
-            if data[position] > 127:
-                return 0
-            value_size = int.from_bytes(data[position + 1 : position + 5], "big") & 0x7FFFFFFF
-            name_at += 3
-        value_at = name_at + data[position]
-        position = value_at + value_size
-        env[text[name_at:value_at]] = text[value_at:position]
-    return after if position == end else 0

@@ -27,6 +27,8 @@ class SharedConnections:
 
     def __init__(self, epoll_fd: int, control_fd: int) -> None:
         self._epoll = select.epoll.fromfd(epoll_fd)
+        self.poll = self._epoll.poll
+        """epoll's own: gives the number of a connection with a request, or that of the listening socket."""
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control_fd)
         self._control.settimeout(_REPLY_SECONDS)
         self._numbers: List[int] = []
@@ -37,12 +39,6 @@ class SharedConnections:
     def epoll_fd(self) -> int:
         """The descriptor of the pool's epoll instance."""
         return self._epoll.fileno()
-
-    def wait(self, seconds: float) -> Optional[int]:
-        """Return the number of a connection with a request, that of the listening socket, or None after the time."""
-        for number, _ in self._epoll.poll(seconds, 1):
-            return number
-        return None
 
     def arm(self, number: int) -> None:
         """Let the next request of this connection be taken by any worker."""

@@ -68,9 +68,10 @@ WORKER_PARAMETERS: Mapping[str, Argument] = {
     "QUERY_STRING": Variable("query_string"),
     "CONTENT_TYPE": Variable("content_type"),
     "CONTENT_LENGTH": Variable("content_length"),
+    "REMOTE_PORT": Variable("remote_port"),
+    # From here on equal for all requests of a client (homeport.worker.plain_params).
     "SERVER_PROTOCOL": Variable("server_protocol"),
     "REMOTE_ADDR": Variable("remote_addr"),
-    "REMOTE_PORT": Variable("remote_port"),
     "SERVER_NAME": Variable("host"),
     "SERVER_PORT": Variable("server_port"),
     "HTTPS": Variable("https"),
