@@ -216,7 +216,6 @@ def test_a_precondition_that_cannot_hold_leaves_the_handler_out() -> None:
     "more",
     [
         'modules="IsapiModule" scriptProcessor="x.dll"',
-        'modules="httpPlatformHandler"',
         'modules="aspNetCore"',
         'modules="CgiModule"',
         'type="System.Web.UI.PageHandlerFactory"',

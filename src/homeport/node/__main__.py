@@ -4,10 +4,11 @@ import asyncio
 import os
 import sys
 
-from homeport.node.agent import Agent
+from homeport.node.activator import activator
+from homeport.node.agent import Agent, web_group
 from homeport.node.api import agent_api
 from homeport.node.control_sandbox import CONTROL_UID
-from homeport.node.listening import private_listener
+from homeport.node.listening import listening_for_nginx, private_listener
 from homeport.node.local_api import configure_log, serve, stop_event
 from homeport.node.options import PlatformOptions, options_from_json
 
@@ -26,8 +27,14 @@ async def _run(options: PlatformOptions) -> None:
 
 async def _serve(agent: Agent, tasks: asyncio.TaskGroup) -> None:
     owner = CONTROL_UID if os.geteuid() == 0 else None
-    with private_listener(agent.layout.agent_socket, owner=owner) as listener:
-        await serve(agent_api(agent, tasks), listener, stop_event())
+    stop = stop_event()
+    with (
+        private_listener(agent.layout.agent_socket, owner=owner) as listener,
+        listening_for_nginx(agent.layout.activator_socket, group=web_group()) as activations,
+    ):
+        async with asyncio.TaskGroup() as servers:
+            servers.create_task(serve(activator(agent.site), activations, stop))
+            await serve(agent_api(agent, tasks), listener, stop)
 
 
 main()

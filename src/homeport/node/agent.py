@@ -20,6 +20,7 @@ from homeport.node.agent_values import desired_site_from_json, desired_site_to_j
 from homeport.node.certificates import LocalAuthority
 from homeport.node.cgroups import find_cgroups
 from homeport.node.control_plane import ControlPlane
+from homeport.node.front_network import FrontConnections
 from homeport.node.hosted_site import HostedSite, Node
 from homeport.node.layout import node_layout
 from homeport.node.nginx.main import Certificates, MainConfig, render_certificates, render_main
@@ -27,6 +28,7 @@ from homeport.node.nginx.scm_server import ScmSites
 from homeport.node.nginx.server import host_name
 from homeport.node.nginx_service import NginxService
 from homeport.node.options import PlatformOptions
+from homeport.node.pools.http_pool import HttpServerPool
 from homeport.node.runtime_install import install_runtime, remove_runtime
 from homeport.node.seccomp import compile_filter
 from homeport.node.site_environment import instance_id
@@ -60,6 +62,7 @@ class Agent:
         self._problems: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._nginx = NginxService(self.layout, main=self._main_text)
+        self._front = FrontConnections(self.layout.front if os.geteuid() == 0 else None)
         self._watcher = ContentWatcher()
         self._node = Node(
             layout=self.layout,
@@ -254,8 +257,23 @@ class Agent:
             waiting = _readable(pool.waiting_fd for pool in pools)
             for pool in pools:
                 pool.tick(queued=pool.waiting_fd in waiting)
-            busy = any(pool.busy for pool in pools)
+            http_pools = self._tick_http_pools()
+            busy = any(pool.busy for pool in pools) or any(pool.busy for pool in http_pools)
             await asyncio.sleep(_BUSY_TICK_SECONDS if busy else _QUIET_TICK_SECONDS)
+
+    def _tick_http_pools(self) -> list[HttpServerPool]:
+        """Tick the httpPlatform pools that are awake; what nginx has to do with them is asked of the kernel once."""
+        sites = [site for site in self.sites.values() if any(pool.awake for pool in site.http_pools.pools)]
+        if not sites:
+            return []
+        try:
+            connections = self._front.count()
+        except HomeportError as error:
+            _log.warning("front.not-seen", reason=error.message)
+            connections = {}
+        for site in sites:
+            site.http_pools.count_connections(connections)
+        return [pool for site in sites for pool in site.http_pools.pools if pool.awake]
 
     def _main_text(self, sites: Path) -> str:
         return render_main(

@@ -27,7 +27,7 @@ from homeport.node.nginx.server import SiteServer, render_site
 from homeport.node.options import PlatformOptions
 from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
-from homeport.node.pools.pool import Pool, Spawn, WorkerStart
+from homeport.node.pools.pool import Pool, PoolStatus, Spawn, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
 from homeport.node.processes import Process
 from homeport.node.restart_patterns import RestartPatterns
@@ -37,11 +37,20 @@ from homeport.node.site_actions import site_actions
 from homeport.node.site_control import SiteControl
 from homeport.node.site_environment import site_environment
 from homeport.node.site_home import prepare_site_home
+from homeport.node.site_http_pools import SiteHttpPools
 from homeport.node.site_processes import SandboxRoot
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
 from homeport.runtimes.gallery import Gallery
-from homeport.webconfig import ConfigurationTree, FastCgiPool, HostingPlan, PoolKind, SiteFacts, compile_plan
+from homeport.webconfig import (
+    ConfigurationTree,
+    FastCgiPool,
+    HostingPlan,
+    HttpPool,
+    PoolKind,
+    SiteFacts,
+    compile_plan,
+)
 from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.bounds import MOST_FILES
 
@@ -109,6 +118,16 @@ class HostedSite:
             spawn=node.spawn,
         )
         self._pools: dict[str, Pool] = {}
+        self.http_pools = SiteHttpPools(
+            desired,
+            network=self._network if os.geteuid() == 0 else None,
+            front=node.layout.front,
+            activator=node.layout.activator_socket,
+            tree=self._tree,
+            launch=self._start_http,
+            open_log=self._log_file,
+            spawn=node.spawn,
+        )
         self._scm: Pool | None = None
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
@@ -156,12 +175,14 @@ class HostedSite:
         """Replace every process of the site without losing a request."""
         for pool in self.pools:
             pool.recycle(reason)
+        self.http_pools.recycle(reason)
 
     def recycle_workers(self, reason: str) -> None:
         """Replace the processes that serve visitors, without losing a request; applicationHost.xdt is read again."""
         self.replan(reason)
         for pool in self._pools.values():
             pool.recycle(reason)
+        self.http_pools.recycle(reason)
 
     def recycle_scm(self, reason: str) -> None:
         """Replace the SCM app: a new one takes the next request, the old one ends what it has in hand."""
@@ -170,7 +191,7 @@ class HostedSite:
 
     def sandboxes(self) -> list[SandboxRoot]:
         """Return the sandboxes that run now."""
-        pools = {pid: pool.id for pool in self.pools for pid, _ in pool.status().processes}
+        pools = {pid: status.id for status in self._statuses() for pid, _ in status.processes}
         kinds = {pid: "scm" if pool_id == _SCM_POOL else "worker" for pid, pool_id in pools.items()}
         return [
             SandboxRoot(pid, kinds.get(pid, "other"), pools.get(pid, "")) for pid in sorted(self._sandboxes)
@@ -194,9 +215,11 @@ class HostedSite:
             elif pool != before.get(pool.id) or strings != plan.connection_strings:
                 self._pools[pool.id].reconfigure(pool_limits(pool), backlog=pool.queue_length)
                 self._pools[pool.id].recycle(reason)
+        self.http_pools.bring(self._wanted_http(), reason=reason)
 
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""
+        self.http_pools.retire(self._wanted_http())
         for pool_id in self._pools.keys() - {pool.id for pool in self._wanted()}:
             pool = self._pools.pop(pool_id)
             self._node.spawn(pool.close(seconds=_CLOSE_SECONDS, reason="it is no longer configured"))
@@ -208,7 +231,8 @@ class HostedSite:
         self._node.watcher.unwatch(self.desired.name)
         self._control.close()
         await asyncio.gather(
-            *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools)
+            *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools),
+            self.http_pools.close(),
         )
         self._pools, self._scm = {}, None
         await self._network.down()
@@ -229,6 +253,7 @@ class HostedSite:
                 http_port=node.options.http_port,
                 https_port=node.options.https_port,
                 request_body_bytes=site.limits.request_body_bytes,
+                entrances=self.http_pools.entrances(self.plan.http_pools),
             )
         )
 
@@ -250,7 +275,7 @@ class HostedSite:
 
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""
-        statuses = [pool.status() for pool in self.pools]
+        statuses = self._statuses()
         return {
             "ready": not any(status.state in ("broken", "failed") for status in statuses),
             "problem": self.reason,
@@ -288,6 +313,12 @@ class HostedSite:
     @property
     def _runs(self) -> bool:
         return self.desired.state is SiteState.RUNNING
+
+    def _statuses(self) -> list[PoolStatus]:
+        return [*(pool.status() for pool in self.pools), *self.http_pools.statuses()]
+
+    def _wanted_http(self) -> tuple[HttpPool, ...]:
+        return self.plan.http_pools if self._runs else ()
 
     def _wanted(self) -> tuple[FastCgiPool, ...]:
         return self.plan.pools if self._runs else ()
@@ -342,6 +373,7 @@ class HostedSite:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
             if changed is not None and pool.id in self._pools:
                 self._pools[pool.id].recycle(f"{changed} changed")
+        self.http_pools.content_changed(paths)
 
     def _postpone(self, paths: frozenset[str], *, seconds: float = _POSTPONE_SECONDS) -> None:
         """Look again later: workers started from a half-copied deployment would fail, and reloads cost everybody."""
@@ -398,9 +430,26 @@ class HostedSite:
         )
         self._scm.open()
 
+    def _log_file(self, path: str) -> LogFile:
+        return LogFile(self._tree, path, owner=self.desired.uid if os.geteuid() == 0 else None)
+
     def _output(self, path: str) -> OutputPipe:
-        owner = self.desired.uid if os.geteuid() == 0 else None
-        return OutputPipe(LogFile(self._tree, path, owner=owner))
+        return OutputPipe(self._log_file(path))
+
+    async def _start_http(
+        self, program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
+    ) -> Process:
+        site = site_environment(self.desired, instance=self._node.instance, runtime=runtime, scm=False)
+        environment = dict(self.plan.connection_strings) | site | dict(variables)
+        return await self._launch(
+            program,
+            # On Windows a variable without a value is none.
+            environment={name: value for name, value in environment.items() if value},
+            mounts=self._runtime_mounts(),
+            stdin=None,
+            output=output,
+            inherited=(),
+        )
 
     async def _start_worker(self, pool_id: str, start: WorkerStart) -> Process:
         plan = next((pool for pool in self.plan.pools if pool.id == pool_id), None)
@@ -514,6 +563,7 @@ class HostedSite:
     async def _rest(self) -> None:
         """A site without a process keeps none of ours either."""
         if self._processes == 0:
+            self.http_pools.network_down()
             await self._network.down()
 
     def _runtime(self, plan: FastCgiPool) -> InstalledRuntime | None:

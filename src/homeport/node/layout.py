@@ -94,6 +94,16 @@ class NodeLayout:
         return self.run / "net"
 
     @property
+    def front(self) -> Path:
+        """The mount point of the network namespace that nginx runs in; no site can have this name."""
+        return self.namespaces / "_front"
+
+    @property
+    def activator_socket(self) -> Path:
+        """Where nginx asks for a process to be started."""
+        return self.sockets / "_activator.sock"
+
+    @property
     def agent_socket(self) -> Path:
         """The agent's own API, in a folder that the control plane's sandbox shows it."""
         return self.run / "agent/agent.sock"

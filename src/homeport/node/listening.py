@@ -77,3 +77,15 @@ def private_listener(path: Path, *, owner: int | None = None) -> Iterator[socket
             yield listener
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def listening_for_nginx(path: Path, *, group: int | None) -> Iterator[socket.socket]:
+    """Listen on a Unix socket that nginx (its group, None: our own user) and root can connect to."""
+    listening = ListeningSocket(path, backlog=4096, group=group)
+    listening.open()
+    try:
+        with socket.socket(fileno=os.dup(listening.fileno())) as shared:
+            yield shared
+    finally:
+        listening.close()

@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler
 
 from homeport.model.errors import HomeportError
 from homeport.node.error_status import STATUS
@@ -120,7 +119,7 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
-async def serve(application: Starlette, listener: socket.socket, stop: asyncio.Event) -> None:
+async def serve(application: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve an application on a bound socket until `stop` is set."""
     server = _Server(uvicorn.Config(application, log_config=None, access_log=False, lifespan="off"))
     async with asyncio.TaskGroup() as tasks:

@@ -16,6 +16,7 @@ _FILE_BYTES = 10 * 1024 * 1024
 _BYTES_PER_SECOND = 2 * 1024 * 1024
 _BURST_BYTES = 8 * 1024 * 1024
 _CHUNK = 65536
+_LAST_BYTES = 2000
 
 
 class LogFile:
@@ -48,9 +49,19 @@ class OutputPipe:
         self._allowance = float(_BURST_BYTES)
         self._refilled = time.monotonic()
         self._dropped = 0
+        self._last = b""
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         asyncio.get_running_loop().add_reader(self._read_end, self._read)
+
+    @property
+    def last(self) -> str:
+        """The end of what was printed, some lines at most."""
+        return self._last.decode(errors="replace").strip()
+
+    def write_to(self, log: LogFile) -> None:
+        """Go on in another log."""
+        self._log = log
 
     def say(self, line: str) -> None:
         """Write a line of the platform's own among the site's."""
@@ -77,6 +88,7 @@ class OutputPipe:
             self._dropped += len(data)
             return True
         self._allowance -= len(data)
+        self._last = (self._last + data)[-_LAST_BYTES:]
         if self._dropped:
             self.say(f"output was too fast to keep: {self._dropped} bytes were dropped.")
             self._dropped = 0

@@ -28,6 +28,13 @@ class SiteNetwork:
         self.mount_point = mount_point
         self._stack: Process | None = None
         self._lock = asyncio.Lock()
+        self.age = 0
+        """How often the namespace has been made: what was set up in an earlier one is gone."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a namespace at the moment."""
+        return self._stack is not None
 
     async def up(self) -> None:
         """Make the namespace and its way out ready. Raises `Unavailable` when the machine cannot."""
@@ -39,6 +46,7 @@ class SiteNetwork:
             self.mount_point.touch()
             await _run("unshare", f"--net={self.mount_point}", "ip", "link", "set", "lo", "up")
             self._stack = await self._start_stack()
+            self.age += 1
 
     async def down(self) -> None:
         """End the network stack and remove the namespace."""

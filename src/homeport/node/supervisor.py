@@ -26,6 +26,7 @@ from homeport.model.errors import Conflict, HomeportError, Invalid, Unavailable
 from homeport.node.agent import web_group
 from homeport.node.cgroups import find_cgroups
 from homeport.node.control_sandbox import CONTROL_UID, control_line
+from homeport.node.front import inherited_sockets, listening, make_front
 from homeport.node.layout import NodeLayout, node_layout
 from homeport.node.options import PlatformOptions
 from homeport.node.processes import Process, children, start_process
@@ -40,6 +41,7 @@ _PROGRAMS = {
     "setpriv": "util-linux",
     "slirp4netns": "slirp4netns",
     "ip": "iproute2",
+    "nft": "nftables",
 }
 _READY_SECONDS = 60.0
 _STOP_SECONDS = {"control": 3.0, "nginx": 2.0, "agent": 4.0}
@@ -105,6 +107,7 @@ class Supervisor:
         )
         self._layout = node_layout(options.data)
         self._say = say
+        self._listeners: tuple[int, ...] = ()
         self._children = [
             Child("agent", self._start_agent),
             Child("nginx", self._start_nginx),
@@ -121,18 +124,33 @@ class Supervisor:
         with _only_one(self._layout):
             _make_folders(self._layout)
             _clean(self._layout)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    serving = tasks.create_task(self._serve())
-                    stopping = tasks.create_task(stop.wait())
-                    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    serving.cancel()
-                    stopping.cancel()
-            except* HomeportError as group:
-                raise group.exceptions[0] from None
-            finally:
-                await self._stop()
-                _clean(self._layout)
+            with self._front():
+                await self._run_children(stop)
+
+    async def _run_children(self, stop: asyncio.Event) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(self._serve())
+                stopping = tasks.create_task(stop.wait())
+                await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+                serving.cancel()
+                stopping.cancel()
+        except* HomeportError as group:
+            raise group.exceptions[0] from None
+        finally:
+            await self._stop()
+            _clean(self._layout)
+
+    @contextlib.contextmanager
+    def _front(self) -> Iterator[None]:
+        """As root, give nginx a network of its own and its listening sockets; otherwise it opens them itself."""
+        if os.geteuid() != 0:
+            yield
+            return
+        make_front(self._layout.front)
+        options = self._options
+        with listening(options.addresses, (options.http_port, options.https_port)) as self._listeners:
+            yield
 
     async def _serve(self) -> None:
         for child in self._children:
@@ -199,7 +217,8 @@ class Supervisor:
         layout = self._layout
         layout.nginx_pid.unlink(missing_ok=True)
         config = str(layout.nginx / "nginx.conf")
-        line = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
+        line = [] if os.geteuid() != 0 else ["nsenter", f"--net={layout.front}"]
+        line += ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
         for folder, view in (
             (layout.sites, layout.content),
             (layout.spool, layout.spool_view),
@@ -208,9 +227,14 @@ class Supervisor:
             line += ["--bind", str(folder), str(view)]
         line += ["--", "nginx", "-p", str(layout.nginx), "-c", config]
         with (layout.logs / "nginx.log").open("ab") as log:
-            process = start_process(line, environment=os.environ, output=log.fileno())
-        port = self._options.http_port
-        await self._await_ready("nginx", process, lambda: _accepts(socket.AF_INET, ("127.0.0.1", port)))
+            process = start_process(
+                line,
+                environment=os.environ | (inherited_sockets(self._listeners) if self._listeners else {}),
+                output=log.fileno(),
+                inherited=self._listeners,
+            )
+        address = self._options.addresses[0], self._options.http_port
+        await self._await_ready("nginx", process, lambda: _answers(*address))
         layout.nginx_pid.write_text(str(_nginx_master(process.pid)))
         return process
 
@@ -325,6 +349,16 @@ def _clean(layout: NodeLayout) -> None:
 def _nginx_master(bubblewrap: int) -> int:
     """Find the host's pid of the master: bubblewrap → first process of the namespace → nginx."""
     return next(master for init in children(bubblewrap) for master in children(init))
+
+
+def _answers(address: str, port: int) -> bool:
+    """Ask for a page: that the socket takes connections says nothing while nginx is being started."""
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(address, address.strip("[]"))  # noqa: S104
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 0.2) as probe:
+        probe.settimeout(0.5)
+        probe.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        return probe.recv(1) != b""
+    return False
 
 
 def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:

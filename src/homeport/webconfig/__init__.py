@@ -10,6 +10,7 @@ from homeport.webconfig.plan import (
     FastCgiPool,
     HostingPlan,
     HostTransform,
+    HttpPool,
     PoolKind,
     SiteFacts,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "FastCgiPool",
     "HostTransform",
     "HostingPlan",
+    "HttpPool",
     "PoolKind",
     "SiteFacts",
     "compile_plan",

@@ -8,6 +8,7 @@ from homeport.webconfig.application_host import read_application_host
 from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.document import Document, parse_document
 from homeport.webconfig.folder_settings import FolderSettings, too_large
+from homeport.webconfig.http_pools import compile_http_pool
 from homeport.webconfig.inheritance import Layer, build_chain
 from homeport.webconfig.locking import uses_locks
 from homeport.webconfig.plan import (
@@ -17,7 +18,9 @@ from homeport.webconfig.plan import (
     FastCgi,
     FastCgiPool,
     HostingPlan,
+    HttpPool,
     Place,
+    ProxyToPool,
     Refuse,
     Rule,
     SiteFacts,
@@ -35,6 +38,11 @@ from homeport.webconfig.sections.connection_strings import (
 )
 from homeport.webconfig.sections.fast_cgi import Application, read_applications
 from homeport.webconfig.sections.handlers import Handler, HandlerList, RequiredAccess, apply_handlers
+from homeport.webconfig.sections.http_platform import (
+    HttpPlatform,
+    apply_http_platform,
+    http_platform_findings,
+)
 from homeport.webconfig.sections.rewrite import Rewriting, apply_rewrite, distinct_rules
 from homeport.webconfig.settings_reader import LayerFault, SettingsReader
 
@@ -44,11 +52,11 @@ _DENIALS = {
     RequiredAccess.SCRIPT: ("Script", 1),
     RequiredAccess.EXECUTE: ("Execute", 1),
 }
+_ASP_NET_CORE = "It hosts .NET applications; for another program name the module httpPlatformHandler and configure <httpPlatform>."
 _FOREIGN = {
-    "httpplatformhandler": "HttpPlatform applications are not supported yet.",
-    "aspnetcore": "HttpPlatform applications are not supported yet.",
-    "aspnetcoremodule": "HttpPlatform applications are not supported yet.",
-    "aspnetcoremodulev2": "HttpPlatform applications are not supported yet.",
+    "aspnetcore": _ASP_NET_CORE,
+    "aspnetcoremodule": _ASP_NET_CORE,
+    "aspnetcoremodulev2": _ASP_NET_CORE,
     "cgimodule": "CGI programs are not supported; use FastCGI.",
     "isapimodule": "ISAPI extensions are Windows libraries and cannot run here.",
 }
@@ -72,7 +80,8 @@ class _Compiler:
         self._chain = chain.below(self._host.layer)
         self._note([*findings, *self._host.findings])
         self._pools: dict[str, FastCgiPool] = {}
-        self._actions: dict[tuple[Handler, tuple[str, ...]], Action] = {}
+        self._http_pools: dict[str, HttpPool] = {}
+        self._actions: dict[tuple[Handler, tuple[str, ...], HttpPlatform], Action] = {}
         self._settings = SettingsReader(checks_locks=uses_locks(self._documents.values()))
         self._connection_strings: tuple[tuple[str, str], ...] = ()
         self._rewriting: dict[str, FolderRules] = {}
@@ -112,6 +121,7 @@ class _Compiler:
         self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...] = (), places: tuple[Place, ...] = ()
     ) -> HostingPlan:
         self._note(self._settings.findings)
+        proxied = {rule.action.pool for rule in rules if isinstance(rule.action, ProxyToPool)}
         return HostingPlan(
             rules=rules,
             pools=pools,
@@ -119,6 +129,11 @@ class _Compiler:
             places=places,
             connection_strings=self._connection_strings,
             rewriting=distinct_rules(self._rewriting) if places else (),
+            http_pools=tuple(
+                replace(pool, environment_variables=(*self._host.environment, *pool.environment_variables))
+                for pool in self._http_pools.values()
+                if pool.id in proxied
+            ),
         )
 
     def _too_much(self, what: str) -> HostingPlan:
@@ -186,11 +201,14 @@ class _Compiler:
             settings = self._settings.read(layers)
             handlers = self._handlers(layers)
             self._rewriting[path] = self._rewrite_rules(path, layers)
+            platform = self._http_platform(layers)
         except LayerFault as fault:
             self._note([fault.finding])
             return _Folder(rules=(_refuse_all(path, fault.finding.code),))
         rules = tuple(
-            self._rule(path, handler, handlers, settings) for handler in handlers.handlers if handler.holds
+            self._rule(path, handler, handlers, settings, platform)
+            for handler in handlers.handlers
+            if handler.holds
         )
         return _Folder(rules=rules or (_no_handler(path),), settings=settings)
 
@@ -218,7 +236,25 @@ class _Compiler:
                 self._note(findings)
         return rewriting.folder(path)
 
-    def _rule(self, folder: str, handler: Handler, handlers: HandlerList, settings: FolderSettings) -> Rule:
+    def _http_platform(self, layers: Iterable[Layer]) -> HttpPlatform:
+        platform = HttpPlatform()
+        for layer in layers:
+            for section in layer.sections("system.webServer", "httpPlatform"):
+                try:
+                    platform = apply_http_platform(section, platform, folder=layer.folder, file=layer.file)
+                except Fault as fault:
+                    raise LayerFault(fault.finding(layer.file)) from fault
+                self._note(http_platform_findings(section, file=layer.file))
+        return platform
+
+    def _rule(
+        self,
+        folder: str,
+        handler: Handler,
+        handlers: HandlerList,
+        settings: FolderSettings,
+        platform: HttpPlatform,
+    ) -> Rule:
         denial = _denial(handler, handlers)
         return Rule(
             folder=folder,
@@ -226,22 +262,25 @@ class _Compiler:
             base=handler.base,
             verbs=handler.verbs,
             resource_type=handler.resource_type,
-            action=denial or self._action(handler, settings.default_document.tried),
+            action=denial or self._action(handler, settings.default_document.tried, platform),
             handler=handler.name,
             file=handler.file,
             line=handler.line,
         )
 
-    def _action(self, handler: Handler, documents: tuple[str, ...]) -> Action:
-        known = self._actions.get((handler, documents))
+    def _action(self, handler: Handler, documents: tuple[str, ...], platform: HttpPlatform) -> Action:
+        key = (handler, documents, platform)
+        known = self._actions.get(key)
         if known is None:
-            known = self._actions[handler, documents] = self._compile_action(handler, documents)
+            known = self._actions[key] = self._compile_action(handler, documents, platform)
         return known
 
-    def _compile_action(self, handler: Handler, documents: tuple[str, ...]) -> Action:
+    def _compile_action(self, handler: Handler, documents: tuple[str, ...], platform: HttpPlatform) -> Action:
         for module in (name.lower() for name in handler.modules):
             if module == "fastcgimodule":
                 return self._fast_cgi(handler)
+            if module == "httpplatformhandler":
+                return self._http_pool(handler, platform)
             if module in {"staticfilemodule", "defaultdocumentmodule"}:
                 tried = documents if _has(handler, "defaultdocumentmodule") else ()
                 return StaticFiles(default_documents=tried)
@@ -250,6 +289,13 @@ class _Compiler:
         finding = _foreign(handler)
         self._note([finding])
         return Refuse(status=500, code=finding.code)
+
+    def _http_pool(self, handler: Handler, platform: HttpPlatform) -> Action:
+        result = compile_http_pool(handler, platform, self._facts)
+        self._note(result.findings)
+        if result.pool is not None:
+            self._http_pools[result.pool.id] = result.pool
+        return result.action
 
     def _fast_cgi(self, handler: Handler) -> Action:
         result = self._pool_compiler.compile(handler)

@@ -54,6 +54,16 @@ class FastCgi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyToPool:
+    """Answered by an httpPlatform pool; `handler`, `file` and `line` name the entry that says so."""
+
+    pool: str
+    handler: str = ""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaticFiles:
     """Answered with the file at the URL; `default_documents` are tried in order for a folder."""
 
@@ -74,7 +84,7 @@ class Refuse:
     code: str = ""
 
 
-Action = FastCgi | StaticFiles | AnswerOptions | Refuse
+Action = FastCgi | ProxyToPool | StaticFiles | AnswerOptions | Refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +140,31 @@ class FastCgiPool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPool:
+    """Web servers that listen on a port each, which they are told when they start (IIS reference §4).
+
+    `id` is short and safe in a file name; it is derived from the folders that configure the pool, so a changed
+    command line is a new generation of the same pool. `%HTTP_PLATFORM_PORT%` stands in `program` and in values of
+    `environment_variables` where the port goes; a variable with an empty value is taken away. `processes` is the
+    most that run at once. `stdout_log` is a prefix of file names relative to /home, None: not asked for.
+    `recycle_files` are relative to the content folder.
+    """
+
+    id: str
+    requested: str
+    program: tuple[str, ...]
+    runtime_folder: str | None = None
+    environment_variables: tuple[tuple[str, str], ...] = ()
+    processes: int = 1
+    startup_seconds: int = 120
+    startup_retries: int = 10
+    rapid_fails_per_minute: int = 10
+    request_timeout_seconds: int = 120
+    stdout_log: str | None = None
+    recycle_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """The settings of one folder (as in `Rule.folder`)."""
 
@@ -155,6 +190,7 @@ class HostingPlan:
     places: tuple[Place, ...] = ()
     rewriting: tuple[FolderRules, ...] = ()
     connection_strings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    http_pools: tuple[HttpPool, ...] = ()
 
     def settings_of(self, folder: str) -> FolderSettings:
         """Give the settings of a folder of `rules`."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from homeport.node.nginx.http_pools import proxy_errors
 from homeport.node.nginx.pages import (
     ERROR,
     FAILED,
@@ -14,7 +15,7 @@ from homeport.node.nginx.pages import (
 )
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
-from homeport.webconfig.plan import Action, AnswerOptions, Refuse, StaticFiles
+from homeport.webconfig.plan import Action, AnswerOptions, ProxyToPool, Refuse, StaticFiles
 from homeport.webconfig.sections.http_errors import (
     ANY_SUB_STATUS,
     ErrorPage,
@@ -81,9 +82,10 @@ class ErrorHandling:
         if looks:
             nodes += [directive("fastcgi_intercept_errors", "on"), directive("proxy_intercept_errors", "on")]
         leave_others = looks and self.settings.http_errors.existing_response is not ExistingResponse.REPLACE
+        proxied = isinstance(action, ProxyToPool)
         return [
             *nodes,
-            directive("error_page", "502", "504", "=", self._failed),
+            *(proxy_errors() if proxied else [directive("error_page", "502", "504", "=", self._failed)]),
             self._body_too_large(),
             *self._error_pages(leave_others=leave_others),
         ]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from homeport.node.nginx.access import address_map, redirects, visitor_entries
 from homeport.node.nginx.error_handling import ErrorHandling, custom_headers
 from homeport.node.nginx.filtering import alternatives, filter_entries, header_filters
+from homeport.node.nginx.http_pools import refuse_web_sockets
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
-from homeport.webconfig.plan import Action, AnswerOptions, Refuse, StaticFiles
+from homeport.webconfig.plan import Action, AnswerOptions, ProxyToPool, Refuse, StaticFiles
 from homeport.webconfig.sections.compression import Compression, compressed_types
 from homeport.webconfig.sections.static_content import DEFAULT_TYPES
 
@@ -87,6 +88,11 @@ class FolderConfiguration:
             *(self._files() if isinstance(action, StaticFiles) else ()),
             *self._compression(action),
             *self.errors.around(action),
+            *(
+                refuse_web_sockets()
+                if isinstance(action, ProxyToPool) and not self.settings.web_socket
+                else ()
+            ),
         ]
 
     def locations(self) -> list[Node]:

@@ -196,6 +196,17 @@ def _variables() -> list[Node]:
     return [
         block("geo", Variable(DOLLAR), body=[Entry("default", (Plain("$"),))]),
         _map("http_upgrade", "homeport_connection", [Entry("default", ("upgrade",)), Entry("", ("",))]),
+        # Only WebSockets are passed on: an upgrade to anything else would leave HTTP without anybody looking.
+        _map(
+            "http_upgrade",
+            "homeport_web_socket",
+            [Entry("default", ("",)), Entry(Plain(r"~*\Awebsocket\z"), ("websocket",))],
+        ),
+        _map(
+            "homeport_web_socket",
+            "homeport_web_socket_connection",
+            [Entry("default", ("",)), Entry("websocket", ("upgrade",))],
+        ),
         _map("status", "homeport_title", [Entry("default", ("Error",)), *titles]),
         _map("status", "homeport_text", [Entry("default", ("The request was not answered.",)), *texts]),
         _map("status", "homeport_retry_after", [Entry("503", (str(RETRY_AFTER_SECONDS),))]),

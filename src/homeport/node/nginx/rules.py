@@ -19,6 +19,7 @@ from homeport.webconfig.plan import (
     AnswerOptions,
     FastCgi,
     HostingPlan,
+    ProxyToPool,
     Refuse,
     ResourceType,
     Rule,
@@ -43,7 +44,7 @@ _WORDS = {
     500: ("Server error", "This site is not set up to answer this request."),
 }
 
-PassTo = Callable[[FastCgi], Sequence[Node]]
+PassTo = Callable[[FastCgi | ProxyToPool], Sequence[Node]]
 """Gives the directives that hand a request to a pool."""
 
 
@@ -200,7 +201,7 @@ class RuleCompiler:
 
     def _action(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
         match action:
-            case FastCgi():
+            case FastCgi() | ProxyToPool():
                 return self._pass_to(action)
             case StaticFiles():
                 return _static(action, configuration)

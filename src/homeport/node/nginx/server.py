@@ -2,12 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import WORKER_PARAMETERS, fastcgi_parameters, iis_parameters
+from homeport.node.nginx.http_pools import (
+    HttpEntrances,
+    failing,
+    http_pool_locations,
+    pass_to_http_pool,
+    upstreams,
+)
 from homeport.node.nginx.pages import (
-    FAILED,
     TOO_LARGE,
     answer,
     error_pages,
@@ -20,7 +26,7 @@ from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Node, Text, block, directive, render
-from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind
+from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind, ProxyToPool
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _BELOW_HOME = "/site/wwwroot"
@@ -36,9 +42,9 @@ class SiteServer:
     """What a site's server block depends on.
 
     `running` False answers every visitor that the site is stopped. `sockets` are the Unix sockets of the plan's
-    pools by id. `content_root` is the site's content folder where nginx sees it. `addresses` and ports are as in
-    `MainConfig`, which also says where certificates come from. `request_body_bytes` is the largest body that the
-    plan's settings may allow.
+    pools by id; `entrances` says where its httpPlatform pools are reached. `content_root` is the site's content folder
+    where nginx sees it. `addresses` and ports are as in `MainConfig`, which also says where certificates come from.
+    `request_body_bytes` is the largest body that the plan's settings may allow.
     """
 
     name: str
@@ -51,6 +57,7 @@ class SiteServer:
     https_port: int | None = None
     addresses: tuple[str, ...] = ("127.0.0.1",)
     request_body_bytes: int = 1024 * 1024 * 1024
+    entrances: HttpEntrances = field(default_factory=lambda: HttpEntrances(servers={}, activator=""))
 
 
 def render_site(site: SiteServer) -> str:
@@ -63,6 +70,8 @@ def render_site(site: SiteServer) -> str:
         most_body_bytes=site.request_body_bytes,
     )
     maps = [*rules.maps(), *rewriting.maps()] if site.running else []
+    if site.running:
+        maps += upstreams(site.name, site.plan.http_pools, site.entrances)
     return render([*_upstreams(site), *maps, block("server", body=_visitors(site, rules, rewriting))])
 
 
@@ -76,16 +85,20 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         directive("root", Text(site.content_root)),
         directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}")),
         directive("recursive_error_pages", "on"),
-        directive("error_page", "502", "504", "=", FAILED),
+        *failing(site.plan.http_pools),
         directive("error_page", "413", "=", TOO_LARGE),
         *rewriting.directives(before=rules.filters()),
         *rules.locations(),
+        *http_pool_locations(site.name, site.plan.http_pools, site.entrances),
         failed_location(site.name),
         too_large_location(),
     ]
 
 
-def _pass_to(site: SiteServer, action: FastCgi, rewriting: RewriteCompiler) -> Sequence[Node]:
+def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: RewriteCompiler) -> Sequence[Node]:
+    if isinstance(action, ProxyToPool):
+        http_pool = next(pool for pool in site.plan.http_pools if pool.id == action.pool)
+        return pass_to_http_pool(site.name, http_pool, site.entrances)
     pool = next(pool for pool in site.plan.pools if pool.id == action.pool)
     # The agent ends requests that take too long; nginx waits longer than start and request together.
     seconds = f"{2 * pool.request_timeout_seconds + _SPARE_SECONDS}s"

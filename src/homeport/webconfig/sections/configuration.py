@@ -9,6 +9,7 @@ from homeport.webconfig.sections import (
     fast_cgi,
     handlers,
     http_errors,
+    http_platform,
     http_protocol,
     http_redirect,
     reported,
@@ -23,6 +24,7 @@ _WEB_SERVER = ElementRow(
     children=(
         handlers.TABLE,
         fast_cgi.TABLE,
+        http_platform.TABLE,
         default_document.DEFAULT_DOCUMENT_TABLE,
         default_document.DIRECTORY_BROWSE_TABLE,
         compression.HTTP_COMPRESSION_TABLE,
@@ -45,10 +47,7 @@ _WEB_SERVER = ElementRow(
         ),
         static_content.TABLE,
         rewrite.TABLE,
-        *absent(
-            "aspNetCore",
-            "httpPlatform",
-        ),
+        *absent("aspNetCore"),
         *reported.TABLES,
         ElementRow(
             name="modules",

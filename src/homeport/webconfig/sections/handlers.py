@@ -51,7 +51,7 @@ TABLE = ElementRow(
                 AttributeRow(
                     name="modules",
                     support=Support.PARTIAL,
-                    note="FastCgiModule, StaticFileModule, DefaultDocumentModule and ProtocolSupportModule; "
+                    note="FastCgiModule, httpPlatformHandler, StaticFileModule, DefaultDocumentModule and ProtocolSupportModule; "
                     "others answer 500.",
                 ),
                 AttributeRow(name="type", support=Support.PARTIAL, note=".NET handlers answer 500."),
