@@ -176,7 +176,7 @@ def test_sigterm_ends_a_process_with_a_command_and_a_stream_in_hand(scm: ScmProc
 
     assert "stopping" in said[-1]
     assert answers[0].json()["ExitCode"] == -1
-    left = subprocess.run(["pgrep", "-f", "^sleep 61.5$"], capture_output=True, text=True, check=False).stdout
+    left = subprocess.run(["pgrep", "-f", "sleep 61.5$"], capture_output=True, text=True, check=False).stdout
     assert left == ""
 
 

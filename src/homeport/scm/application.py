@@ -121,7 +121,10 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
 
 
 def _command_routes(command: CommandEndpoint) -> tuple[Route, ...]:
-    return (route("/api/command", command.run, verbs="POST", alias=True),)
+    return (
+        route("/api/command", command.run, verbs="POST", alias=True),
+        route("/api/homeport/command", command.stream, verbs="POST"),
+    )
 
 
 def _places(options: ScmOptions) -> Places:
