@@ -1,5 +1,6 @@
 """The way of a request through a plan, with every reason."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,23 @@ def test_what_is_filtered_out_is_told_with_its_reason() -> None:
     assert [(step.verdict, step.reason) for step in trace.steps] == [
         (Verdict.REFUSED, "'bin' is hidden (hiddenSegments)")
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "answer"),
+    [
+        ("/bin/../x", "/x", "app"),
+        ("/a/./b/", "/a/b/", "app"),
+        ("/a/b/..", "/a/", "app"),
+        ("/%62in/x", "/bin/x", "404.8"),
+        ("/a/%2e%2e/web.config", "/web.config", "404.8"),
+        ("/../x", "/x", "400.0"),
+        ("/a//b", "/a//b", "app"),
+    ],
+)
+def test_dots_in_a_path_are_resolved_first(target: str, path: str, answer: str) -> None:
+    trace = traced(target=target)
+    assert (trace.path, trace.answer) == (path, answer)
 
 
 def test_a_file_is_named() -> None:

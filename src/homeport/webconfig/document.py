@@ -19,6 +19,10 @@ _ENCODING = re.compile(r"""\bencoding\s*=\s*["'](?P<name>[A-Za-z][A-Za-z0-9._-]*
 _ENCODINGS = re.compile(
     r"utf-(?:8|16|16-le|16-be|32|32-le|32-be)|ascii|iso8859-\d+|cp\d+|gbk|gb2312|gb18030|big5|shift_jis|euc_\w+|koi8-\w"
 )
+_BEGINNING = re.compile(
+    r"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?P<name>[^\s/>!?]+)(?:[^"'>]|"[^"]*"|'[^']*')*>""",
+    re.DOTALL,
+)
 _PLACE = re.compile(r", line \d+, column \d+.*\Z", re.DOTALL)
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -118,8 +122,9 @@ class _Broken(Exception):
 
 
 def _parse(data: bytes) -> Element:
-    _, root = _well_formed(data)
-    element = _element(root, depth=1)
+    text, root = _well_formed(data)
+    lines = _start_lines(text)
+    element = _element(root, lines, depth=1)
     if element.name != "configuration":
         raise _Broken(
             "not-a-configuration",
@@ -252,14 +257,24 @@ def _from_syntax_error(error: etree.XMLSyntaxError) -> _Broken:
     )
 
 
-def _element(node: "etree._Element", *, depth: int) -> Element:
-    line = _line(node)
+def _start_lines(text: str) -> Iterator[int]:
+    """Yield the line on which each element begins, in document order; the parser knows where its tag ends."""
+    line, at = 1, 0
+    for token in _BEGINNING.finditer(text):
+        if token["name"]:
+            line += text.count("\n", at, token.start())
+            at = token.start()
+            yield line
+
+
+def _element(node: "etree._Element", lines: Iterator[int], *, depth: int) -> Element:
+    line = next(lines, 0)
     if depth > MOST_DEPTH:
         raise _Broken("too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=line)
     return Element(
         name=_name(node.tag),
         attributes=tuple((_name(name), str(value)) for name, value in node.attrib.items()),
-        children=tuple(_element(child, depth=depth + 1) for child in node),
+        children=tuple(_element(child, lines, depth=depth + 1) for child in node),
         line=line,
     )
 

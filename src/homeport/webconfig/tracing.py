@@ -101,9 +101,14 @@ class _Tracer:
         if not self._path.startswith("/"):
             self._path = f"/{self._path}"
         self._raw = raw
+        self._outside = _climbs(self._path)
+        self._path = _without_dots(self._path)
         self._steps: list[Step] = []
 
     def trace(self) -> Trace:
+        if self._outside:
+            self._note("filter", "address", Verdict.REFUSED, "its .. lead above the site's root")
+            return self._result("/", "400.0")
         folder = _folder_of(self._plan, self._path)
         settings = self._plan.settings_of(folder)
         answer = self._filtered(settings) or self._visitor(settings)
@@ -419,6 +424,31 @@ def _rule_steps(steps: tuple[RuleStep, ...]) -> Iterator[Step]:
             file=step.rule.file,
             line=step.rule.line,
         )
+
+
+def _without_dots(path: str) -> str:
+    """Resolve `.` and `..` in a path, as the server does before anything looks at it."""
+    parts: list[str] = []
+    names = path.split("/")[1:]
+    for at, name in enumerate(names):
+        last = at == len(names) - 1
+        if name == "..":
+            del parts[-1:]
+        elif name != ".":
+            parts.append(name)
+            continue
+        if last:
+            parts.append("")
+    return "/" + "/".join(parts)
+
+
+def _climbs(path: str) -> bool:
+    depth = 0
+    for name in path.split("/")[1:]:
+        depth += {"..": -1, ".": 0}.get(name, 1)
+        if depth < 0:
+            return True
+    return False
 
 
 def _folder_of(plan: HostingPlan, path: str) -> str:

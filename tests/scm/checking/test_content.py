@@ -63,7 +63,7 @@ def sdist() -> bytes:
             "webconfig.shadowed",
             {"web.config": CONFIG.replace("</handlers>", '<add name="late" path="*.x" verb="GET" modules="StaticFileModule"/></handlers>')},
             "web.config:10",
-            "Handler 'late' (*.x) is never reached: 'Python' (web.config:9) before it",
+            "Handler 'late' (*.x) is never reached: 'Python' (web.config:8) before it",
         ),
         ("check.missing-folder", {"web.config": CONFIG.replace('wwwroot"', 'wwwroot;D:\\home\\site\\wwwroot\\lib"')}, "web.config", "/home/site/wwwroot/lib, which does not exist"),
         ("check.missing-handler", {"web.config": CONFIG.replace("app.wsgi_app", "App2.wsgi_app")}, "web.config", "no module 'App2'"),

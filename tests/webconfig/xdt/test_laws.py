@@ -2,12 +2,14 @@
 
 import contextlib
 import time
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from homeport.webconfig.document import parse_document
 from homeport.webconfig.xdt import apply_transform
 from homeport.webconfig.xdt.budget import Budget
 from homeport.webconfig.xdt.tree import Attribute, Element, Text, parse_tree
@@ -46,6 +48,22 @@ def elements(draw: st.DrawFn, depth: int = 3) -> str:
 @given(elements())
 def test_what_is_not_changed_is_written_as_it_was(text: str) -> None:
     assert parse_tree(text).render() == text
+
+
+@given(elements())
+def test_an_element_has_the_line_on_which_it_begins(text: str) -> None:
+    source = f'<?xml version="1.0"?>\n<!-- <a> -->\n<configuration\n>{text}</configuration>'
+    document, _ = parse_document(source.encode(), file="web.config")
+    assert document is not None
+    root = parse_tree(source).root
+    assert root is not None
+    assert [document.root.line, *(each.line for each in document.root.below())] == list(_lines(root))
+
+
+def _lines(element: Element) -> Iterator[int]:
+    yield element.position.line
+    for child in element.elements:
+        yield from _lines(child)
 
 
 @given(elements())
@@ -89,6 +107,8 @@ STEPS = st.sampled_from(
 @given(elements(), st.lists(STEPS, min_size=1, max_size=4), st.sampled_from(["/", "//"]))
 @settings(max_examples=300)
 def test_expressions_select_what_libxml2_selects(text: str, steps: list[str], start: str) -> None:
+    # What follows an attribute are its element's children first (XPath 1.0 §2.2); libxml2 leaves those out.
+    assume("following::node()" not in steps or not any("@" in step for step in steps))
     text = text.replace("\r\n", "\n")
     expression = start + "/".join(steps)
     theirs = etree.fromstring(text.encode()).getroottree().xpath(expression)

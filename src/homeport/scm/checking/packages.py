@@ -218,7 +218,7 @@ def _requirement(
         return []
     if canonicalize_name(requirement.name) in WINDOWS_DISTRIBUTIONS:
         message = f"'{requirement.name}' exists for Windows only; installing requirements.txt fails here."
-        remedy = f"Write: {requirement.name}; sys_platform == 'win32'"
+        remedy = f"Write: {written.partition(';')[0].strip()}; sys_platform == 'win32'"
         return [_note(Severity.ERROR, "windows-package", message, file, line, remedy)]
     return []
 
