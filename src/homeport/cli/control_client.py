@@ -85,6 +85,20 @@ class ControlClient:
         """Switch that."""
         return self._object("PATCH", f"/sites/{site_name(name)}/basic-auth", dict(switches))
 
+    def tokens(self, name: str) -> list[dict[str, Any]]:
+        """Return the script tokens of a site, without their secrets."""
+        tokens: list[dict[str, Any]] = self._object("GET", f"/sites/{site_name(name)}/tokens")["tokens"]
+        return tokens
+
+    def create_token(self, name: str, token: str, days: int | None) -> dict[str, Any]:
+        """Make a token for scripts; `token` of the answer is the secret, shown once."""
+        body = {"name": token, "days": days}
+        return self._object("POST", f"/sites/{site_name(name)}/tokens", body)
+
+    def remove_token(self, name: str, token: str) -> None:
+        """Make a token worthless."""
+        self._call("DELETE", f"/sites/{site_name(name)}/tokens/{quote(token, safe='')}")
+
     def publishing_user(self) -> dict[str, Any]:
         """Return the user who may publish to every site."""
         return self._object("GET", "/publishing-user")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from homeport.cli.commands import deployments, extensions, publishing, settings, sites, xdt
+from homeport.cli.commands import deployments, extensions, publishing, settings, sites, tokens, xdt
 from homeport.cli.commands.check import check
 from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
@@ -33,6 +33,7 @@ def homeport_app() -> typer.Typer:
     app.add_typer(settings.app, name="settings")
     app.command("publish-profile")(publish_profile)
     app.add_typer(publishing.app, name="publishing-user")
+    app.add_typer(tokens.app, name="token")
     app.command()(deploy)
     app.add_typer(deployments.app, name="deployments")
     app.command()(logs)

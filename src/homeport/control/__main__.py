@@ -9,6 +9,7 @@ import socket
 import time
 from pathlib import Path
 
+from homeport.control.access_tokens import AccessTokens
 from homeport.control.agent_client import AgentClient
 from homeport.control.api import control_api
 from homeport.control.authorize import authorize_api
@@ -18,6 +19,7 @@ from homeport.control.options import ControlOptions
 from homeport.control.publishing import Publishing
 from homeport.control.secrets_at_rest import open_secret_box
 from homeport.control.service import ControlService
+from homeport.control.store.access_tokens import AccessTokenStore
 from homeport.control.store.database import open_database
 from homeport.control.store.publishing import PublishingStore
 from homeport.control.store.sites import SiteStore
@@ -43,13 +45,16 @@ async def _run(options: ControlOptions) -> None:
     delivery = Delivery(store, agent, options)
     service = ControlService(store, agent, delivery, options)
     profiles = Publishing(store, publishing, options)
+    tokens = AccessTokens(AccessTokenStore(engine), time.time)
     stop = stop_event()
     try:
         with private_listener(options.auth_socket) as auth, private_listener(options.socket) as control:
             _open_to_nginx(options.auth_socket)
             async with asyncio.TaskGroup() as tasks:
-                background = tasks.create_task(_in_background(delivery, service, profiles, stop, control))
-                authorize = authorize_api(publishing.access, Lockout(time.monotonic))
+                background = tasks.create_task(
+                    _in_background(delivery, service, profiles, tokens, stop, control)
+                )
+                authorize = authorize_api(publishing.access, Lockout(time.monotonic), tokens)
                 await serve(authorize, auth, stop)
                 background.cancel()
     finally:
@@ -61,12 +66,13 @@ async def _in_background(
     delivery: Delivery,
     service: ControlService,
     publishing: Publishing,
+    access: AccessTokens,
     stop: asyncio.Event,
     control: socket.socket,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
-        await serve(control_api(service, publishing, tasks), control, stop)
+        await serve(control_api(service, publishing, access, tasks), control, stop)
 
 
 def _open_to_nginx(path: Path) -> None:

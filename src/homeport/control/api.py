@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from homeport.control.access_tokens import AccessTokens
 from homeport.control.publishing import Publishing
 from homeport.control.service import ControlService
 from homeport.model.errors import Invalid, NotFound
@@ -18,7 +19,9 @@ _LOG = "logs/control.log"
 _ACTIONS = {"start": SiteState.RUNNING, "stop": SiteState.STOPPED}
 
 
-def control_api(service: ControlService, publishing: Publishing, tasks: asyncio.TaskGroup) -> Starlette:
+def control_api(
+    service: ControlService, publishing: Publishing, access: AccessTokens, tasks: asyncio.TaskGroup
+) -> Starlette:
     """Return the application; installations run in `tasks`, so they go on when a client leaves."""
 
     async def get_status(_: Request) -> Response:
@@ -95,6 +98,18 @@ def control_api(service: ControlService, publishing: Publishing, tasks: asyncio.
         await publishing.remove_user()
         return Response(status_code=204)
 
+    async def get_tokens(request: Request) -> Response:
+        return JSONResponse({"tokens": await access.tokens(request.path_params["name"])})
+
+    async def post_tokens(request: Request) -> Response:
+        body = await _object(request)
+        made = await access.create_token(request.path_params["name"], body.get("name"), body.get("days"))
+        return JSONResponse(made, status_code=201)
+
+    async def delete_token(request: Request) -> Response:
+        await access.remove_token(request.path_params["name"], request.path_params["token"])
+        return Response(status_code=204)
+
     async def get_gallery(_: Request) -> Response:
         return JSONResponse({"entries": list(await service.gallery())})
 
@@ -137,6 +152,9 @@ def control_api(service: ControlService, publishing: Publishing, tasks: asyncio.
             Route("/publishing-user", get_publishing_user, methods=["GET"]),
             Route("/publishing-user", put_publishing_user, methods=["PUT"]),
             Route("/publishing-user", delete_publishing_user, methods=["DELETE"]),
+            Route("/sites/{name}/tokens", get_tokens, methods=["GET"]),
+            Route("/sites/{name}/tokens", post_tokens, methods=["POST"]),
+            Route("/sites/{name}/tokens/{token:path}", delete_token, methods=["DELETE"]),
             Route("/sites/{name}/{action}", post_action, methods=["POST"]),
             Route("/gallery", get_gallery),
         ],

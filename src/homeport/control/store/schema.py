@@ -75,3 +75,21 @@ HOST_NAMES = sa.Table(
     sa.Column("site_id", sa.ForeignKey("sites.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 """Names beside `<site>.<domain>`, which follows from the domain the platform was started with."""
+
+ACCESS_TOKENS = sa.Table(
+    "access_tokens",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("site_id", sa.ForeignKey("sites.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("name", sa.String(80), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("proof", sa.String(64), nullable=False),
+    sa.Column("created", sa.Integer, nullable=False),
+    sa.Column("expires", sa.Integer),
+)
+"""What opens one SCM site without a password: `session` of a browser or `token` of a script.
+
+The secret itself is not here, only its SHA-256; `name` is the session's user or the token's name, `proof` ties a
+session to the password it was made with. Times are seconds since 1970.
+"""

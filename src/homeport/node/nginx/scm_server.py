@@ -15,10 +15,27 @@ from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable
 
 _BODY_BYTES = "4g"
 _TIMEOUT = "3600s"
+_FORM_BYTES = "16k"
 _AUTHORIZE = "/.homeport/authorize"
+_PAGES = {"/.homeport/sign-in": "/sign-in", "/.homeport/sign-out": "/sign-out"}
+_UNAUTHORIZED = "@homeport_unauthorized"
 _SITE = Variable("homeport_site")
 _NAME = "[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?"
 """A site's name, as `model.site.site_name` allows it; it becomes part of a path and of a page."""
+
+
+_ASKED: Mapping[str, Argument] = {
+    "Host": "homeport",
+    "Connection": "close",
+    "X-Homeport-Site": _SITE,
+    "X-Homeport-Upgrade": Variable("http_upgrade"),
+    "X-Original-Method": Variable("request_method"),
+    "X-Original-URI": Variable("request_uri"),
+    "X-Real-IP": Variable("remote_addr"),
+    "X-Forwarded-Host": Variable("http_host"),
+    "X-Forwarded-Proto": Variable("scheme"),
+}
+"""What the control plane is told of a request, beside the client's own headers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +64,15 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
             directive("server_name", Plain(f"~^(?<{_SITE.name}>{_NAME})\\.scm\\.{re.escape(domain)}$")),
             # auth_request makes a 500 of everything but yes and no: whoever answers it is away.
             directive("error_page", "500", "=", "@homeport_no_sign_in"),
+            directive("error_page", "401", "=", _UNAUTHORIZED),
             *error_pages(),
             directive("error_page", "502", "504", "=", "@homeport_failed"),
             directive("recursive_error_pages", "on"),
+            directive("absolute_redirect", "off"),
             directive("client_max_body_size", _BODY_BYTES),
             block("location", "=", _AUTHORIZE, body=_authorize(sites)),
+            *(block("location", "=", path, body=_page(sites, target)) for path, target in _PAGES.items()),
+            block("location", _UNAUTHORIZED, body=_unauthorized()),
             block("location", "/", body=_scm_app(sites)),
             status_location(),
             failed_location(_SITE),
@@ -68,31 +89,43 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
 
 
 def _authorize(sites: ScmSites) -> list[Node]:
-    headers: dict[str, Argument] = {
-        "Host": "homeport",
-        "Connection": "close",
-        "Content-Length": "",
-        "X-Homeport-Site": _SITE,
-        "X-Original-Method": Variable("request_method"),
-        "X-Original-URI": Variable("request_uri"),
-        "X-Real-IP": Variable("remote_addr"),
-        "X-Forwarded-Proto": Variable("scheme"),
-    }
     return [
         directive("internal"),
         directive("proxy_pass_request_body", "off"),
-        *_set_headers(headers),
+        *_set_headers({**_ASKED, "Content-Length": ""}),
         directive("proxy_pass", f"http://unix:{socket_path(sites.auth_socket)}:/authorize"),
     ]
 
 
+def _page(sites: ScmSites, target: str) -> list[Node]:
+    """Pass to a page of the control plane: to sign in or out."""
+    return [
+        directive("client_max_body_size", _FORM_BYTES),
+        *_set_headers(_ASKED),
+        directive("proxy_pass", f"http://unix:{socket_path(sites.auth_socket)}:{target}"),
+    ]
+
+
+def _unauthorized() -> list[Node]:
+    """Lead a person to the sign-in page; a client gets 401 with the challenge that the control plane made."""
+    needed = page("Sign-in needed", "Sign in with the site's deployment credentials.")
+    sign_in = Variable("homeport_sign_in")
+    return [
+        If(sign_in, (directive("return", "302", sign_in),)),
+        *answer("401", needed),
+    ]
+
+
 def _scm_app(sites: ScmSites) -> list[Node]:
-    """Pass to the SCM app, which runs as the tenant: it learns who is there and never their password."""
+    """Pass to the SCM app, which runs as the tenant: it learns who is there, never a password or session."""
     headers: dict[str, Argument] = {
         "Host": Variable("http_host"),
         "Connection": Variable("homeport_connection"),
         "Upgrade": Variable("http_upgrade"),
         "Authorization": "",
+        "Cookie": "",
+        "X-CSRF-Token": "",
+        "X-Homeport-CSRF": Variable("homeport_csrf"),
         "X-MS-CLIENT-PRINCIPAL-NAME": Variable("homeport_user"),
         "X-Real-IP": Variable("remote_addr"),
         "X-Forwarded-For": Variable("remote_addr"),
@@ -103,8 +136,14 @@ def _scm_app(sites: ScmSites) -> list[Node]:
     socket = Text(f"http://unix:{sites.sockets_folder}/", _SITE, ".scm.sock")
     return [
         If(None, (directive("return", "404"),), operator="!-d", operand=folder),
+        # A service worker would see what is typed into the sign-in page, and outlive what put it there.
+        If(Variable("http_service_worker"), (directive("return", "403"),)),
         directive("auth_request", _AUTHORIZE),
         directive("auth_request_set", Variable("homeport_user"), Variable("upstream_http_x_homeport_user")),
+        directive("auth_request_set", Variable("homeport_csrf"), Variable("upstream_http_x_homeport_csrf")),
+        directive(
+            "auth_request_set", Variable("homeport_sign_in"), Variable("upstream_http_x_homeport_sign_in")
+        ),
         *_set_headers(headers),
         directive("proxy_request_buffering", "off"),
         directive("proxy_buffering", "off"),

@@ -157,6 +157,7 @@ _MOVED = {
     "/logstream.cshtml": "/LogStream",
     "/default.cshtml": "/",
     "/basicauth": "/",
+    "/logout": "/.homeport/sign-out",
     "/support": "/",
     "/webssh": "/DebugConsole?shell=bash",
     "/webssh/host": "/DebugConsole?shell=bash",
