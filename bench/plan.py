@@ -16,6 +16,7 @@ class Part(StrEnum):
     COLD = "cold"
     SCALE = "scale"
     NEIGHBOURS = "neighbours"
+    DEPLOYMENTS = "deployments"
 
 
 SPEED_LOADS = (Load.HELLO, Load.FLASK, Load.DJANGO, Load.BODY, Load.UPLOAD)
@@ -33,6 +34,7 @@ class RunPlan:
     scale: ScalePlan
     scale_sites: Sequence[int]
     crowd: int
+    deployments: int
     complete: bool
 
 
@@ -75,5 +77,6 @@ def make_plan(
         else ScalePlan(rounds=max(rounds, 7), seconds=seconds, reloads=7, changes=8),
         scale_sites=(1, 100) if quick else (1, 100, 1000),
         crowd=20 if quick else 200,
+        deployments=2 if quick else rounds,
         complete=not (quick or stacks or loads),
     )

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bench.machine import facts
 from bench.measures.cold import measure_cold
+from bench.measures.deployments import measure_deployments
 from bench.measures.loads import measure_loads
 from bench.measures.scale import measure_neighbours, measure_scale
 from bench.plan import Part, RunPlan
@@ -62,6 +63,7 @@ class Run:
             Part.COLD: self._cold,
             Part.SCALE: self._scale,
             Part.NEIGHBOURS: self._neighbours,
+            Part.DEPLOYMENTS: self._deployments,
         }[part]()
 
     def _loads(self) -> None:
@@ -104,6 +106,12 @@ class Run:
             neighbours=stamp.section(_only(samples, NeighbourSample)),
             footprint=stamp.section((*self._known_footprints(active=False), *active)),
         )
+
+    def _deployments(self) -> None:
+        platform = Platform(workshop=self._workshop, data=self._workshop.folder / "deployments")
+        stamp = _Stamp()
+        samples = list(measure_deployments(platform, rounds=self._plan.deployments))
+        self.results = replace(self.results, deployments=stamp.section(samples))
 
     def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
         known = self.results.footprint.samples if self.results.footprint else ()

@@ -172,6 +172,23 @@ class NeighbourSample:
     socket_errors: int
 
 
+class DeploymentKind(StrEnum):
+    """What a deployment mostly consists of."""
+
+    FILES = "files"
+    PACKAGES = "packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSample:
+    """One deployment, and the tool that does nothing but the same work."""
+
+    kind: DeploymentKind
+    round: int
+    seconds: float
+    peer_seconds: float
+
+
 Sample = (
     LoadSample
     | MemorySample
@@ -181,6 +198,7 @@ Sample = (
     | DisturbanceSample
     | FootprintSample
     | NeighbourSample
+    | DeploymentSample
 )
 SampleT = TypeVar("SampleT", bound=Sample)
 
@@ -208,6 +226,7 @@ class Results:
     disturbance: Section[DisturbanceSample] | None = None
     footprint: Section[FootprintSample] | None = None
     neighbours: Section[NeighbourSample] | None = None
+    deployments: Section[DeploymentSample] | None = None
 
 
 def samples_of(section: Section[SampleT] | None) -> tuple[SampleT, ...]:
@@ -224,6 +243,7 @@ SECTIONS: Mapping[str, type[Sample]] = {
     "disturbance": DisturbanceSample,
     "footprint": FootprintSample,
     "neighbours": NeighbourSample,
+    "deployments": DeploymentSample,
 }
 
 

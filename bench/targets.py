@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.samples import Load, StackName
+from bench.samples import DeploymentKind, Load, StackName
 from bench.summary import Key, Row
 
 
@@ -43,6 +43,12 @@ CHANGE_SECONDS = 0.5
 
 NEIGHBOUR_RATIO = 1.2
 """The p99 latency of a site among 200 may be this multiple of a lone site's."""
+
+DEPLOYMENT_RATIOS = {DeploymentKind.FILES: 1.5, DeploymentKind.PACKAGES: 0.5}
+"""A deployment may take this multiple of the tool that does nothing but its work."""
+
+PACKAGES_SECONDS = 10.0
+"""A deployment with 30 packages and a warm cache may take this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from bench.report.deployments import KIND_WORDS, deployment_ratio
 from bench.report.scale import neighbour_ratio
 from bench.report.words import LOAD_WORDS, STACK_WORDS, connections, mark, milliseconds, ratio, table
-from bench.samples import DisturbanceSample, Results, samples_of
+from bench.samples import DeploymentKind, DeploymentSample, DisturbanceSample, Results, samples_of
 from bench.summary import Key, Row, grouped
-from bench.targets import CHANGE_SECONDS, COLD_START_SECONDS, NEIGHBOUR_RATIO, Verdict, verdicts
+from bench.targets import (
+    CHANGE_SECONDS,
+    COLD_START_SECONDS,
+    DEPLOYMENT_RATIOS,
+    NEIGHBOUR_RATIO,
+    PACKAGES_SECONDS,
+    Verdict,
+    verdicts,
+)
 
 
 def targets(measured: Mapping[Key, Row], results: Results) -> str:
@@ -47,6 +56,22 @@ def _limits(results: Results) -> Iterator[list[str]]:
             ratio(value),
             mark(value <= NEIGHBOUR_RATIO),
         ]
+    yield from _deployment_limits(samples_of(results.deployments))
+
+
+def _deployment_limits(samples: Sequence[DeploymentSample]) -> Iterator[list[str]]:
+    for kind, group in grouped(samples, key=lambda sample: sample.kind).items():
+        value = deployment_ratio(group)
+        limit = DEPLOYMENT_RATIOS[kind]
+        yield [f"Deployment of {KIND_WORDS[kind]}", ratio(limit), ratio(value), mark(value <= limit)]
+        if kind == DeploymentKind.PACKAGES:
+            seconds = median(sample.seconds for sample in group)
+            yield [
+                "The same, in seconds (median)",
+                f"{PACKAGES_SECONDS:.0f} s",
+                f"{seconds:.2f} s",
+                mark(seconds <= PACKAGES_SECONDS),
+            ]
 
 
 def _change_limits(samples: Sequence[DisturbanceSample]) -> Iterator[list[str]]:

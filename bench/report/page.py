@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
+from bench.report.deployments import deployments
 from bench.report.limits import targets
 from bench.report.memory import cold, memory
 from bench.report.scale import many_sites
@@ -49,6 +50,7 @@ def render(results: Results) -> str:
         _section("Cold start", cold(samples_of(results.cold))),
         _section("Memory", memory(samples_of(results.memory), samples_of(results.footprint))),
         _section("Many sites", many_sites(results)),
+        _section("Deployments", deployments(samples_of(results.deployments))),
         _METHOD,
         _section("The run", _run(results)),
     ]

@@ -7,6 +7,7 @@ from bench.report.chart import draw
 from bench.report.page import render
 from bench.samples import (
     ColdSample,
+    DeploymentSample,
     DisturbanceSample,
     FootprintSample,
     LoadSample,
@@ -68,6 +69,10 @@ def full(make_sample: Make) -> Results:
             NeighbourSample(sites=1, round=0, p50=100, p99=1000, failures=0, socket_errors=0),
             NeighbourSample(sites=200, round=0, p50=100, p99=1100, failures=0, socket_errors=0),
         ),
+        deployments=section(
+            DeploymentSample(kind="files", round=0, seconds=1.2, peer_seconds=1.0),
+            DeploymentSample(kind="packages", round=0, seconds=6.0, peer_seconds=10.0),
+        ),
     )
 
 
@@ -107,6 +112,15 @@ def test_the_page_marks_limits(make_sample: Make) -> None:
         "p99 latency of one site among 200 with processes, as a multiple of a lone site's | 1.2 | 1.10 | ✓ |"
         in page
     )
+
+
+def test_the_page_shows_deployments_beside_the_tools(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "beside `unzip` | 1.20 s | 1.00 s | 1.20 | 1 |" in page
+    assert "Deployment of 5,000 files, 50 MB, without a build; beside `unzip` | 1.50 | 1.20 | ✓ |" in page
+    assert "fresh environment | 0.50 | 0.60 | ✗ missed |" in page
+    assert "The same, in seconds (median) | 10 s | 6.00 s | ✓ |" in page
 
 
 def test_memory_is_a_multiple_of_uwsgis(make_sample: Make) -> None:

@@ -117,13 +117,16 @@ def extract(
     """
     target.mkdir(parents=True)
     now = time.time()
+    folders = {""}
     for member in members:
         checkpoint()
-        place = target / member.path
+        parent = member.path if member.is_folder else member.path.rpartition("/")[0]
+        if parent not in folders:
+            (target / parent).mkdir(parents=True, exist_ok=True)
+            folders.add(parent)
         if member.is_folder:
-            place.mkdir(parents=True, exist_ok=True)
             continue
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place = f"{target}/{member.path}"
         try:
             _write(package, member, place, checkpoint=checkpoint)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -132,7 +135,7 @@ def extract(
         os.utime(place, (modified, modified))
 
 
-def _write(package: zipfile.ZipFile, member: Member, place: Path, *, checkpoint: Callable[[], None]) -> None:
+def _write(package: zipfile.ZipFile, member: Member, place: str, *, checkpoint: Callable[[], None]) -> None:
     executable = member.info.create_system == 3 and (member.info.external_attr >> 16) & 0o111
     descriptor = os.open(
         place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if executable else 0o644

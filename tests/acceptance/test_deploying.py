@@ -1,0 +1,155 @@
+"""Visitors during deployments: one version or the other, no failed request, whatever is killed meanwhile."""
+
+import io
+import os
+import signal
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from acceptance.running import Platform, eventually, running_platform
+from acceptance.sites import web_config
+
+Make = Callable[..., str]
+SLOW = "[config]\nCOMMAND = copy version.txt %DEPLOYMENT_TARGET%\\version.txt && sleep 60\n"
+
+
+def version(number: int, **more: str) -> bytes:
+    """Make a package whose code, module and data file all tell the same version."""
+    app = f"""
+import other
+def wsgi_app(environ, start_response):
+    with open("D:/home/site/wwwroot/version.txt".replace("D:", "")) as file:
+        text = f"{number} {{other.VERSION}} {{file.read()}}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    return [text]
+"""
+    files = {
+        "web.config": web_config(),
+        "app.py": app,
+        "other.py": f"VERSION = {number}\n",
+        "version.txt": str(number),
+        f"only{number}.txt": "",
+        **more,
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for name, text in files.items():
+            package.writestr(name, text)
+    return buffer.getvalue()
+
+
+@contextmanager
+def visitors(platform: Platform, site: str) -> Iterator[list[tuple[int, str]]]:
+    """Keep visiting a site; gives what was answered, in order."""
+    seen: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def visit() -> None:
+        with platform.client(f"{site}.localhost") as client:
+            while not done.is_set():
+                try:
+                    answer = client.get("/")
+                    seen.append((answer.status_code, answer.text))
+                except httpx.HTTPError as error:
+                    seen.append((0, repr(error)))
+
+    threads = [threading.Thread(target=visit) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def served(platform: Platform, site: str, number: int) -> None:
+    eventually(lambda: platform.get(site).text == f"{number} {number} {number}")
+
+
+def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platform, make_site: Make) -> None:
+    make_site("versions")
+    with platform.scm("versions") as scm:
+        scm.post("/api/zipdeploy", content=version(1)).raise_for_status()
+        served(platform, "versions", 1)
+        first = scm.get("/api/deployments/latest").json()["id"]
+        with visitors(platform, "versions") as seen:
+            for number in (2, 3):
+                scm.post("/api/zipdeploy", content=version(number)).raise_for_status()
+                served(platform, "versions", number)
+            broken = {
+                ".deployment": "[config]\nSCM_DO_BUILD_DURING_DEPLOYMENT=true\n",
+                "requirements.txt": "./none.whl",
+            }
+            scm.post("/api/zipdeploy", content=version(4, **broken)).raise_for_status()
+            assert scm.get("/api/deployments/latest").json()["status"] == 3
+            platform.homeport("deployments", "rollback", "versions", first)
+            served(platform, "versions", 1)
+
+    assert {status for status, _ in seen} == {200}
+    # A process of the version before may read a file of the next one in the moment before it is replaced.
+    assert {text.rsplit(" ", 1)[0] for _, text in seen} == {"1 1", "2 2", "3 3"}
+
+
+@pytest.mark.parametrize("part", ["homeport.scm", "homeport.node"])
+def test_killed_in_the_middle_the_old_version_serves_and_the_record_says_so(part: str) -> None:
+    with running_platform() as platform:
+        platform.homeport("site", "create", "killed")
+        platform.homeport("extension", "add", "killed", "python3117x64")
+        with platform.scm("killed") as scm:
+            scm.post("/api/zipdeploy", content=version(1)).raise_for_status()
+            served(platform, "killed", 1)
+            scm.post(
+                "/api/zipdeploy?isAsync=true", content=version(2, **{".deployment": SLOW})
+            ).raise_for_status()
+            eventually(lambda: scm.get("/api/deployments/latest").json()["status"] == 2)
+
+            os.kill(platform.pids(part)[-1], signal.SIGKILL)
+
+            def records() -> list[dict[str, object]]:
+                answer = scm.get("/api/deployments")
+                return answer.json() if answer.status_code == 200 else []
+
+            eventually(lambda: [record["status"] for record in records()] == [3, 4], seconds=60)
+            served(platform, "killed", 1)
+            assert [record["active"] for record in records()] == [False, True]
+            scm.post("/api/zipdeploy", content=version(3)).raise_for_status()
+            served(platform, "killed", 3)
+
+
+def test_git_pushes_with_the_publishing_credentials(
+    platform: Platform, make_site: Make, tmp_path: Path
+) -> None:
+    make_site("pushed")
+    with zipfile.ZipFile(io.BytesIO(version(1))) as package:
+        package.extractall(tmp_path)
+    publishing = platform.json("site", "show", "pushed")["publishing"]
+    host = f"pushed.scm.localhost:{platform.port}"
+    address = (
+        f"http://{publishing['user'].replace('$', '%24')}:{publishing['password']}@127.0.0.1:{platform.port}"
+    )
+
+    def git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", f"http.extraHeader=Host: {host}")
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    git("init", "-q", "-b", "master")
+    git("add", "-A")
+    git("commit", "-q", "-m", "one")
+    wrong = git("push", address.replace(publishing["password"], "wrong"), "master")
+    pushed = git("push", f"{address}/pushed.git", "master")
+
+    assert wrong.returncode != 0
+    assert pushed.returncode == 0, pushed.stderr
+    assert "remote: Deployment successful." in pushed.stderr
+    served(platform, "pushed", 1)
