@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import HOMEPORT
+from cli.conftest import HOMEPORT, Keyboard
 
 SOURCE = (
     "<configuration>\n  <appSettings>\n    <add key='A' value='1'/>\n  </appSettings>\n</configuration>\n"
@@ -69,3 +69,24 @@ def test_programs_get_json(files: tuple[Path, Path]) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     done = run(tmp_path / "no.config", tmp_path / "no.xdt", status=1)
     assert "no.config' cannot be read" in done.stderr
+
+
+def test_a_deployment_applies_the_configuration_that_is_asked_for(
+    hello: Keyboard, files: tuple[Path, Path]
+) -> None:
+    done = hello.type("deploy", "hello", files[0].parent, "--configuration", "Release")
+    assert "Applied web.release.config to web.config." in done.stderr
+    assert "value='2'" in (hello.content / "web.config").read_text()
+
+
+def test_a_configuration_that_cannot_be_applied_is_said_before_anything_is_sent(
+    hello: Keyboard, files: tuple[Path, Path]
+) -> None:
+    folder = files[0].parent
+    missing = hello.type("deploy", "hello", folder, "-c", "Debug", status=1)
+    assert "There is no web.debug.config beside web.config" in missing.stderr
+    wrong = hello.type("deploy", "hello", folder, "-c", "a b", status=1)
+    assert "'a b' cannot be a configuration" in wrong.stderr
+    (folder / ".deployment").write_text("[config]\n")
+    own = hello.type("deploy", "hello", folder, "-c", "Release", status=1)
+    assert "write SCM_BUILD_ARGS=/p:Configuration=Release there" in own.stderr

@@ -1,11 +1,12 @@
 """Making the package of a deployment from a folder or a zip, in a temporary file."""
 
 import os
+import re
 import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ IGNORED = frozenset(
 )
 """Folders that never belong to a site's content."""
 _DEPLOYMENT_FILE = ".deployment"
-_BUILD = "[config]\nSCM_DO_BUILD_DURING_DEPLOYMENT=true\n"
+_BUILD = "SCM_DO_BUILD_DURING_DEPLOYMENT=true"
+_CONFIGURATION = re.compile(r"[\w.-]{1,60}")
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -40,24 +42,42 @@ class Package:
 
 
 @contextmanager
-def open_package(path: Path, *, build: bool) -> Iterator[Package]:
+def open_package(path: Path, *, build: bool, configuration: str = "") -> Iterator[Package]:
     """Pack a folder, or take a zip; with `build`, one that has requirements.txt asks for them to be installed.
 
-    A `.deployment` of its own is left to say what it says. Raises `Invalid` when there is nothing to deploy or a
-    file cannot be read.
+    `configuration` (`Release`) has its transform applied to web.config. A `.deployment` of its own is left to say
+    what it says. Raises `Invalid` when there is nothing to deploy, a file cannot be read, or a configuration cannot
+    be asked for.
     """
     with tempfile.TemporaryFile(prefix="homeport-") as file:
         left_out = _pack_folder(path, file) if path.is_dir() else _copy_zip(path, file)
         with zipfile.ZipFile(file, "a") as archive:
             names = set(archive.namelist())
             asks = build and "requirements.txt" in names and _DEPLOYMENT_FILE not in names
-            if asks:
-                archive.writestr(_DEPLOYMENT_FILE, _BUILD)
+            wishes = [_BUILD] if asks else []
+            wishes += [_build_args(configuration, names)] if configuration else []
+            if wishes:
+                archive.writestr(_DEPLOYMENT_FILE, "\n".join(["[config]", *wishes, ""]))
         count = sum(not name.endswith("/") for name in names)
         if not count:
             raise Invalid(f"'{path}' holds no file to deploy.")
         size = file.seek(0, os.SEEK_END)
         yield Package(file=file, files=count, size=size, left_out=left_out, build=asks)
+
+
+def _build_args(configuration: str, names: Collection[str]) -> str:
+    """Return the setting that has a configuration's transform applied. Raises `Invalid`."""
+    if not _CONFIGURATION.fullmatch(configuration):
+        raise Invalid(f"'{configuration}' cannot be a configuration; it is a name such as Debug or Release.")
+    setting = f"SCM_BUILD_ARGS=/p:Configuration={configuration}"
+    if _DEPLOYMENT_FILE in names:
+        raise Invalid(f"The package has a .deployment of its own; write {setting} there, below [config].")
+    wanted = f"web.{configuration}.config".lower()
+    if wanted not in {name.lower() for name in names}:
+        raise Invalid(
+            f"There is no {wanted} beside web.config, which --configuration {configuration} would apply."
+        )
+    return setting
 
 
 def _copy_zip(path: Path, file: IO[bytes]) -> tuple[str, ...]:

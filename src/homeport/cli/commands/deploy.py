@@ -26,6 +26,15 @@ def deploy(
     clean: Annotated[
         bool, typer.Option("--clean", help="Delete whatever else is in the site's content folder.")
     ] = False,
+    configuration: Annotated[
+        str,
+        typer.Option(
+            "--configuration",
+            "-c",
+            metavar="NAME",
+            help="Apply web.NAME.config to web.config: Debug, Release.",
+        ),
+    ] = "",
     message: Annotated[str, typer.Option("--message", "-m", help="What the deployment record says.")] = "",
     data: Data = None,
     as_json: AsJson = False,
@@ -36,7 +45,15 @@ def deploy(
     Folders such as .git, .venv, node_modules and __pycache__ are left out.
     """
     with open_control(data) as control:
-        record = deploy_to(control, site, path, build=not no_build, clean=clean, message=message)
+        record = deploy_to(
+            control,
+            site,
+            path,
+            build=not no_build,
+            clean=clean,
+            message=message,
+            configuration=configuration,
+        )
     if as_json:
         show_json(record)
     else:
@@ -44,7 +61,14 @@ def deploy(
 
 
 def deploy_to(
-    control: ControlClient, name: str, path: Path, *, build: bool, clean: bool, message: str
+    control: ControlClient,
+    name: str,
+    path: Path,
+    *,
+    build: bool,
+    clean: bool,
+    message: str,
+    configuration: str = "",
 ) -> dict[str, Any]:
     """Deploy and return the deployment's record, with `url` of the site. Raises `Conflict` when it failed."""
     site = control.site(name)
@@ -52,7 +76,7 @@ def deploy_to(
     query = {"clean": "true"} if clean else {}
     query |= {"message": message} if message else {}
     with open_scm(site, port=port) as scm:
-        with open_package(path, build=build) as package, progress() as report:
+        with open_package(path, build=build, configuration=configuration) as package, progress() as report:
             _say_left_out(package)
             location, deployment_id = scm.push(_sent(package, report), size=package.size, query=query)
         record = _follow(scm, location, deployment_id)
