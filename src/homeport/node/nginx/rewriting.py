@@ -12,6 +12,7 @@ ends its request with 500, in some milliseconds at worst.
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from homeport.model.errors import Invalid
@@ -22,7 +23,6 @@ from homeport.webconfig.plan import CONTENT_ROOT
 from homeport.webconfig.rewriting.pattern import Pattern
 from homeport.webconfig.rewriting.rules import (
     Abort,
-    Action,
     Condition,
     FolderRules,
     Grouping,
@@ -59,6 +59,7 @@ _LITERAL = str.maketrans({character: f"\\{character}" for character in r"\.^$*+?
 
 _NOWHERE = "homeport-nothing"
 """A path that leads to nothing, at the cost of one look. An empty one would be the folder that nginx runs in."""
+_REWRITE = "/.homeport/rewrite"
 _RESPONSES = "/.homeport/respond/"
 _RAN = Variable("homeport_ran")
 ORIGINAL = Variable("homeport_original")
@@ -274,6 +275,14 @@ def _server_variable(name: str) -> tuple[str | Variable, ...]:
     return (Variable(name.lower()),) if is_header(name) else ()
 
 
+class _Look(Enum):
+    """What the rules written so far know of the current URL's file."""
+
+    NOT_YET = "not yet"
+    UP_TO_DATE = "up to date"
+    PERHAPS_STALE = "perhaps stale"
+
+
 class _RuleWriter:
     """Writes one rule after the other; it remembers what `$homeport_path` is relative to."""
 
@@ -290,7 +299,9 @@ class _RuleWriter:
         self.set_names = set_names
         self.map_variables = map_variables
         self._responses: dict[Respond, str] = {}
+        self._rewrites_for_good = False
         self._base: str | None = None
+        self._looked = _Look.NOT_YET
         self._slots = 0
 
     def rule(
@@ -298,18 +309,32 @@ class _RuleWriter:
     ) -> Iterator[Node]:
         texts = _Texts(self, rule, maps)
         yield from self._relative_to(rule.base)
-        yield directive("set", _HIT, "1" if rule.base == "/" else _IN)
-        if chains is not None:
-            yield If(
-                _CHAIN, (directive("set", _HIT, ""),), operator="!~", operand=Plain(rf"\A(?:{chains})\z")
-            )
-        if rule.pattern is not None:
-            names = texts.names(Source.RULE, None)
-            yield self._unless(_PATH, rule.pattern, negate=rule.negate, names=names)
-        if rule.conditions:
-            yield from self._conditions(rule, texts)
+        names = texts.names(Source.RULE, None)
+        everywhere = rule.base == "/" and chains is None
+        if everywhere and rule.pattern is not None and not (rule.conditions or rule.variables):
+            body = self._on_hit(rule, texts)
+            if body is not None:
+                # Most rules of most requests: one comparison, and that is all.
+                yield self._match(_PATH, rule.pattern, body, on=not rule.negate, names=names)
+                return
+        if everywhere and rule.pattern is not None:
+            yield directive("set", _HIT, "")
+            yes = (directive("set", _HIT, "1"),)
+            yield self._match(_PATH, rule.pattern, yes, on=not rule.negate, names=names)
+        else:
+            yield directive("set", _HIT, "1" if rule.base == "/" else _IN)
+            no = (directive("set", _HIT, ""),)
+            if chains is not None:
+                yield If(_CHAIN, no, operator="!~", operand=Plain(rf"\A(?:{chains})\z"))
+            if rule.pattern is not None:
+                yield self._match(_PATH, rule.pattern, no, on=rule.negate, names=names)
+        yield from self._conditions(rule, texts)
         yield from self._variables(rule, texts)
-        yield from self._action(rule, texts)
+        body = self._on_hit(rule, texts)
+        if body is not None:
+            yield If(_HIT, body)
+        elif isinstance(rule.action, RewriteTo):
+            yield from self._go_on_with(rule, rule.action, texts)
 
     def _relative_to(self, base: str) -> Iterator[Node]:
         if self._base == base:
@@ -324,10 +349,6 @@ class _RuleWriter:
     def _expression(self, pattern: Pattern, names: Mapping[int, str]) -> Plain:
         return Plain(f"(*LIMIT_MATCH={self._steps}){pattern.expression(end=chr(92) + 'z', names=names)}")
 
-    def _unless(self, subject: Variable, pattern: Pattern, *, negate: bool, names: Mapping[int, str]) -> Node:
-        """Empty `$homeport_hit` where the pattern does not say yes."""
-        return self._match(subject, pattern, (directive("set", _HIT, ""),), on=negate, names=names)
-
     def _match(
         self,
         subject: Variable,
@@ -341,6 +362,8 @@ class _RuleWriter:
         return If(subject, body, operator=operator, operand=self._expression(pattern, names))
 
     def _conditions(self, rule: RewriteRule, texts: "_Texts") -> Iterator[Node]:
+        if not rule.conditions:
+            return
         if rule.grouping is Grouping.ALL:
             for at, condition in enumerate(rule.conditions):
                 texts.evaluated = at
@@ -403,17 +426,25 @@ class _RuleWriter:
         yield If(None, body, operator=test if on else f"!{test}", operand=_FILE)
 
     def _look_at_current_file(self) -> Iterator[Node]:
-        """Look once for each URL, and only when a rule has come as far as asking."""
-        yield directive("set", _PROBE, _NOWHERE)
-        yield directive("set", _COMMIT, Text(_HIT, _KNOWN))
-        first = (
-            directive("set", _PROBE, Variable("request_filename")),
-            directive("set", _KNOWN, "known"),
-            directive("set", _ON_DISK, "N"),
-        )
-        yield If(_COMMIT, first, operator="=", operand="1")
-        yield If(None, (directive("set", _ON_DISK, "F"),), operator="-f", operand=_PROBE)
-        yield If(None, (directive("set", _ON_DISK, "D"),), operator="-d", operand=_PROBE)
+        """Look at the disk once for each URL: a look costs more than a dozen patterns.
+
+        The first rule that asks looks in any case. After a rule that may have changed the URL, a look at nothing takes
+        the place of the second one where the URL is the same.
+        """
+        if self._looked is _Look.UP_TO_DATE:
+            return
+        path: Argument = Variable("request_filename")
+        if self._looked is _Look.PERHAPS_STALE:
+            yield directive("set", _PROBE, _NOWHERE)
+            yield If(_KNOWN, (directive("set", _PROBE, path),), operator="=", operand="")
+            path = _PROBE
+        yield If(_KNOWN, (directive("set", _ON_DISK, "N"),), operator="=", operand="")
+        yield directive("set", _KNOWN, "1")
+        yield directive("set", _FILE, _NOWHERE)
+        yield If(None, (directive("set", _FILE, path),), operator="-e", operand=path)
+        yield If(None, (directive("set", _ON_DISK, "F"),), operator="-f", operand=_FILE)
+        yield If(None, (directive("set", _ON_DISK, "D"),), operator="-d", operand=_FILE)
+        self._looked = _Look.UP_TO_DATE
 
     def _variables(self, rule: RewriteRule, texts: "_Texts") -> Iterator[Node]:
         for one in rule.variables:
@@ -430,84 +461,76 @@ class _RuleWriter:
                 operand="1",
             )
 
-    def _action(self, rule: RewriteRule, texts: "_Texts") -> Iterator[Node]:
-        action: Action = rule.action
-        match action:
-            case RewriteTo():
-                yield from self._rewrite(rule, action, texts)
-            case RedirectTo():
-                yield If(_HIT, tuple(self._redirect(rule, action, texts)))
+    def _on_hit(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
+        """What a rule does in one block where it applies; None where that takes more, or nothing."""
+        match rule.action:
+            case RewriteTo() if rule.stop:
+                self._rewrites_for_good = True
+                go = directive("rewrite", Plain("^"), _REWRITE, "break")
+                return (*self._target(rule, rule.action, texts), go)
+            case RedirectTo(url=url, status=status):
+                go = directive("return", str(status), Variable("homeport_location"))
+                return (*self._target(rule, url, texts), go)
             case Respond():
-                place = self._responses.setdefault(action, f"{_RESPONSES}{len(self._responses)}")
-                yield If(_HIT, (directive("rewrite", Plain("^"), f"{place}?", "break"),))
+                place = self._responses.setdefault(rule.action, f"{_RESPONSES}{len(self._responses)}")
+                return (directive("rewrite", Plain("^"), f"{place}?", "break"),)
             case Abort():
-                yield If(_HIT, (directive("return", "444"),))
+                return (directive("return", "444"),)
             case Nothing() if rule.stop:
-                yield If(_HIT, (directive("break"),))
+                return (directive("break"),)
+        return None
 
-    def _redirect(self, rule: RewriteRule, action: RedirectTo, texts: "_Texts") -> Iterator[Node]:
-        """`$homeport_location` (rewriting.js) makes the address of these."""
-        url = action.url
+    def _target(self, rule: RewriteRule, url: RewriteTo, texts: "_Texts") -> Iterator[Node]:
+        """Set what `_REWRITE` and rewriting.js make the new URL of."""
         path, query = texts.write(url.path), texts.write(url.query or Template())
         first = url.path.parts[0] if url.path.parts else ""
         how = [
             "query" * url.may_carry_query,
-            "append" * url.append_query,
             "host" * (isinstance(first, str) and first.startswith("//")),
+            "append" * url.append_query,
         ]
         yield from (*path.before, *query.before)
         yield directive("set", _NEW, path.argument)
         yield directive("set", _CARRIED, query.argument)
         yield directive("set", _KEPT, Text(rule.base))
         yield directive("set", _COMMIT, " ".join(filter(None, how)))
-        yield directive("return", str(action.status), Variable("homeport_location"))
 
-    def _rewrite(self, rule: RewriteRule, action: RewriteTo, texts: "_Texts") -> Iterator[Node]:
+    def _go_on_with(self, rule: RewriteRule, action: RewriteTo, texts: "_Texts") -> Iterator[Node]:
+        """Change the URL for the rules that follow."""
         path, query = texts.write(action.path), texts.write(action.query or Template())
-        first = action.path.parts[0] if action.path.parts else ""
-        relative = isinstance(first, str) and not first.startswith("/")
-        if not action.path.parts or (relative and first):
-            path = _Written(path.before, (rule.base, *path.parts))
-        has_query = bool(query.parts)
         yield If(
             _HIT,
             (
                 *path.before,
                 *query.before,
                 directive("set", _NEW, path.argument),
-                *([directive("set", _CARRIED, query.argument)] if has_query else []),
+                directive("set", _CARRIED, query.argument),
             ),
         )
         if action.may_carry_query:
             yield directive("set", _CARRIED, "")
-            apart = rf"(?s)\A(?P<{_KEPT.name}>[^?]*)\?(?P<{_CARRIED.name}>.*)\z"
-            yield If(_NEW, (directive("set", _NEW, _KEPT),), operator="~", operand=Plain(apart))
-        if not isinstance(first, str):
-            below = Text(rule.base, _NEW)
-            yield If(_NEW, (directive("set", _NEW, below),), operator="!~", operand=Plain(r"\A/"))
+            yield directive("set", _PROBE, _NEW)
+            yield _APART
+        first = action.path.parts[0] if action.path.parts else ""
+        if not (isinstance(first, str) and first.startswith("/")):
+            yield If(
+                _NEW, (directive("set", _NEW, Text(rule.base, _NEW)),), operator="!~", operand=Plain(r"\A/")
+            )
+        # Where the rule does not apply, this is what an earlier one left, which has been looked at.
+        yield _REFUSE_UNSAFE
+        kept = () if action.append_query else ("?",)
         yield directive("set", _COMMIT, _HIT)
-        yield from self._refuse_unsafe(path)
-        alone = _rewritten(Text(_NEW, *(() if action.append_query else ("?",))), stop=rule.stop)
-        if not (has_query or action.may_carry_query):
-            yield If(_HIT, alone)
-        else:
-            yield If(_CARRIED, (directive("set", _COMMIT, Text(_HIT, "+")),), operator="!=", operand="")
-            yield If(_COMMIT, alone, operator="=", operand="1")
-            both = Text(_NEW, "?", _CARRIED, *(() if action.append_query else ("?",)))
-            yield If(_COMMIT, _rewritten(both, stop=rule.stop), operator="=", operand="1+")
-        if not rule.stop:
-            self._base = None
-
-    def _refuse_unsafe(self, path: _Written) -> Iterator[Node]:
-        if any(isinstance(part, Variable) for part in path.parts):
-            # Only where the rule applies: what an earlier one left here has been looked at.
-            yield If(_NEW, (directive("return", "400"),), operator="~", operand=Plain(_UNSAFE))
-        # A fixed path that leads out of the content answers 400 as well.
-        elif _leads_out("".join(part for part in path.parts if isinstance(part, str))):
-            yield If(_HIT, (directive("return", "400"),))
+        yield If(_CARRIED, (directive("set", _COMMIT, Text(_HIT, "+")),), operator="!=", operand="")
+        yield If(_COMMIT, _rewritten(Text(_NEW, *kept)), operator="=", operand="1")
+        yield If(_COMMIT, _rewritten(Text(_NEW, "?", _CARRIED, *kept)), operator="=", operand="1+")
+        self._base = None
+        if self._looked is _Look.UP_TO_DATE:
+            self._looked = _Look.PERHAPS_STALE
 
     def locations(self) -> Iterator[Node]:
         """Give the locations that answer for the rules written so far."""
+        if self._rewrites_for_good:
+            yield block("location", "=", _REWRITE, body=list(_rewrite_for_good()))
         for action, place in self._responses.items():
             yield block("location", "=", place, body=[directive("internal"), *_respond(action)])
 
@@ -520,9 +543,37 @@ class _RuleWriter:
         return self._slots
 
 
-def _rewritten(target: Text, *, stop: bool) -> tuple[Node, ...]:
-    flags = ("break",) if stop else ()
-    return (directive("set", _KNOWN, ""), directive("rewrite", Plain("^"), target, *flags))
+_APART = If(
+    _PROBE,
+    (),
+    operator="~",
+    operand=Plain(rf"(?s)\A(?P<{_NEW.name}>[^?]*)\?(?P<{_CARRIED.name}>.*)\z"),
+)
+_REFUSE_UNSAFE = If(_NEW, (directive("return", "400"),), operator="~", operand=Plain(_UNSAFE))
+
+
+def _rewritten(target: Text) -> tuple[Node, ...]:
+    return (directive("set", _KNOWN, ""), directive("rewrite", Plain("^"), target))
+
+
+def _rewrite_for_good() -> Iterator[Node]:
+    """Make the URL of a last rule's target, and look for its location."""
+    yield directive("internal")
+    yield directive("set", _PROBE, "")
+    yield If(_COMMIT, (directive("set", _PROBE, _NEW),), operator="~", operand="^query")
+    yield _APART
+    yield If(_NEW, (directive("set", _NEW, Text(_KEPT, _NEW)),), operator="!~", operand=Plain(r"\A/"))
+    yield _REFUSE_UNSAFE
+    yield If(_CARRIED, (directive("set", _COMMIT, Text(_COMMIT, " more")),), operator="!=", operand="")
+    more = Text(_NEW, "?", _CARRIED)
+    for ending, target in (
+        (r"append\z", Text(_NEW)),
+        (r"append more\z", more),
+        (r"more\z", Text(*more.parts, "?")),
+        (r"\z", Text(_NEW, "?")),
+    ):
+        go = directive("rewrite", Plain("^"), target, "last")
+        yield If(_COMMIT, (go,), operator="~", operand=Plain(ending))
 
 
 def _respond(action: Respond) -> Iterator[Node]:
@@ -530,10 +581,6 @@ def _respond(action: Respond) -> Iterator[Node]:
     yield from answer(
         str(action.status), page(html.escape(action.reason or title), html.escape(action.description or text))
     )
-
-
-def _leads_out(path: str) -> bool:
-    return "\\" in path or any(segment in {".", ".."} for segment in path.split("/"))
 
 
 def _is_current_file(template: Template) -> bool:
