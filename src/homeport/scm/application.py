@@ -21,6 +21,7 @@ from homeport.scm.deployments.kept import KeptDeployments
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.redeploy import Redeployer
 from homeport.scm.deployments.runs import DeploymentRuns
+from homeport.scm.deployments.scmvfs import ScmVfsEndpoint
 from homeport.scm.deployments.site_packages import SitePackages
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
@@ -84,6 +85,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     deployments = DeploymentsEndpoint(
         store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
     )
+    editing = ScmVfsEndpoint(options, commits=commits, lock=lock, runs=runs, providers=providers)
     routes = (
         *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
         *_file_routes(options, providers, places=places),
@@ -92,6 +94,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_deployment_routes(deployments),
         route("/api/homeport/deployments/{id}/diff", differences.compare),
         *_git_routes(git, fetching),
+        *_repository_routes(editing),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
         *site_routes(options, lock=lock, store=store, providers=providers, hooks=hooks),
         *process_routes(options, channel),
@@ -141,6 +144,14 @@ def _file_routes(options: ScmOptions, providers: SettingsProviders, *, places: P
         route("/api/vfs{path*}", vfs.read, verbs="GET HEAD", alias=True),
         route("/api/vfs{path*}", vfs.write, verbs="PUT", alias=True),
         route("/api/vfs{path*}", vfs.delete, verbs="DELETE", alias=True),
+    )
+
+
+def _repository_routes(editing: ScmVfsEndpoint) -> tuple[Route, ...]:
+    return (
+        route("/api/scmvfs{path*}", editing.read, verbs="GET HEAD", alias=True),
+        route("/api/scmvfs{path*}", editing.write, verbs="PUT", alias=True),
+        route("/api/scmvfs{path*}", editing.delete, verbs="DELETE", alias=True),
     )
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.model.errors import Unavailable
+from homeport.scm.deployments.git_repository import GitRepository
 from homeport.scm.deployments.lock import DeploymentLock, LockHeld
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.http.answers import message, nothing
@@ -32,6 +33,7 @@ class RepositoryEndpoint:
         providers: SettingsProviders,
     ) -> None:
         self._home = options.home
+        self._environment = options.environment
         self._web_root = options.web_root
         self._lock = lock
         self._store = store
@@ -39,8 +41,8 @@ class RepositoryEndpoint:
 
     async def clean(self, _request: Request) -> Response:
         """POST `/api/scm/clean`: remove what git does not know from the repository."""
-        repository = self._home / "site/repository"
-        if (repository / ".git").exists():
+        repository = GitRepository(self._home, environment=self._environment)
+        if repository.exists():
             await asyncio.to_thread(_git_clean, repository)
         return nothing(204)
 
@@ -95,11 +97,16 @@ def _remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _git_clean(repository: Path) -> None:
-    line = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "clean", "-xdff")
+def _git_clean(repository: GitRepository) -> None:
     try:
         done = subprocess.run(
-            line, cwd=repository, capture_output=True, text=True, timeout=_CLEAN_SECONDS, check=False
+            ("git", "clean", "-xdff"),
+            cwd=repository.path,
+            env=repository.environment(),
+            capture_output=True,
+            text=True,
+            timeout=_CLEAN_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"git could not clean the repository: {error}.") from error
