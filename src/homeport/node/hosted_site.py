@@ -254,6 +254,7 @@ class HostedSite:
                 https_port=node.options.https_port,
                 request_body_bytes=site.limits.request_body_bytes,
                 entrances=self.http_pools.entrances(self.plan.http_pools),
+                links_are_refused=node.options.mounts_refuse_links,
             )
         )
 

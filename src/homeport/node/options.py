@@ -20,6 +20,7 @@ class PlatformOptions:
 
     `http_port`, `https_port`: where nginx listens, 0 picks a free one. `domain`: sites are `<site>.<domain>`.
     `listen`: addresses nginx binds; empty means loopback for the domain `localhost` and every address otherwise.
+    `mounts_refuse_links` is found out at the start (`link_refusal`).
     """
 
     data: Path = field(default_factory=default_data)
@@ -27,6 +28,7 @@ class PlatformOptions:
     https_port: int = 8443
     domain: str = "localhost"
     listen: tuple[str, ...] = ()
+    mounts_refuse_links: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:

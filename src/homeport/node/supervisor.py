@@ -28,6 +28,7 @@ from homeport.node.cgroups import find_cgroups
 from homeport.node.control_sandbox import CONTROL_UID, control_line
 from homeport.node.front import inherited_sockets, listening, make_front
 from homeport.node.layout import NodeLayout, node_layout
+from homeport.node.link_refusal import mounts_refuse_links, without_links
 from homeport.node.options import PlatformOptions
 from homeport.node.processes import Process, children, start_process
 from homeport.node.sandbox import TRUSTED_ENVIRONMENT
@@ -124,6 +125,8 @@ class Supervisor:
         with _only_one(self._layout):
             _make_folders(self._layout)
             _clean(self._layout)
+            refused = mounts_refuse_links(self._layout.nginx)
+            self._options = replace(self._options, mounts_refuse_links=refused)
             with self._front():
                 await self._run_children(stop)
 
@@ -225,7 +228,10 @@ class Supervisor:
             (layout.certificates, layout.certificates_view),
         ):
             line += ["--bind", str(folder), str(view)]
-        line += ["--", "nginx", "-p", str(layout.nginx), "-c", config]
+        program: tuple[str, ...] = ("nginx", "-p", str(layout.nginx), "-c", config)
+        if self._options.mounts_refuse_links:
+            program = without_links(layout.content, program)
+        line += ["--", *program]
         with (layout.logs / "nginx.log").open("ab") as log:
             process = start_process(
                 line,

@@ -44,7 +44,8 @@ class SiteServer:
     `running` False answers every visitor that the site is stopped. `sockets` are the Unix sockets of the plan's
     pools by id; `entrances` says where its httpPlatform pools are reached. `content_root` is the site's content folder
     where nginx sees it. `addresses` and ports are as in `MainConfig`, which also says where certificates come from.
-    `request_body_bytes` is the largest body that the plan's settings may allow.
+    `request_body_bytes` is the largest body that the plan's settings may allow. `links_are_refused`: where nginx sees
+    the content, no link can be followed.
     """
 
     name: str
@@ -58,6 +59,7 @@ class SiteServer:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     request_body_bytes: int = 1024 * 1024 * 1024
     entrances: HttpEntrances = field(default_factory=lambda: HttpEntrances(servers={}, activator=""))
+    links_are_refused: bool = False
 
 
 def render_site(site: SiteServer) -> str:
@@ -83,7 +85,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
     return [
         *head,
         directive("root", Text(site.content_root)),
-        directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}")),
+        *([] if site.links_are_refused else [_no_links(site)]),
         directive("recursive_error_pages", "on"),
         *failing(site.plan.http_pools),
         directive("error_page", "413", "=", TOO_LARGE),
@@ -93,6 +95,10 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         failed_location(site.name),
         too_large_location(),
     ]
+
+
+def _no_links(site: SiteServer) -> Node:
+    return directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}"))
 
 
 def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: RewriteCompiler) -> Sequence[Node]:
