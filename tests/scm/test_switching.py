@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.scm.deployments.switching import ContentSwitch, exchange
-from homeport.scm.deployments.trees import carry_changes, share_tree
+from homeport.scm.deployments.trees import carry_changes, remove_tree, share_tree
 
 FIRST = {f"pages/{number}.txt": "first" for number in range(30)} | {
     "only-first.txt": "first",
@@ -183,6 +183,36 @@ class TestRecovery:
         ContentSwitch(tmp_path).recover()
 
         assert (tmp_path / "site/wwwroot/a").read_text() == "old"
+
+
+def test_folders_that_forbid_writing_do_not_stop_later_deployments(scm: ScmProcess) -> None:
+    scm.deploy({"locked/deep/a.txt": "1"})
+    for number in range(3):
+        for folder in (scm.web_root / "locked/deep", scm.web_root / "locked"):
+            folder.chmod(0o555)
+        scm.deploy({"locked/deep/a.txt": "x" * (number + 2)})
+        assert scm.latest()["status"] == 4
+    assert tree(scm.web_root) == {"locked/deep/a.txt": "xxxx"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody whom modes stop")
+def test_a_tree_that_forbids_it_is_removed(tmp_path: Path) -> None:
+    write(tmp_path / "tree", {"a/b/c": "1", "a/d": "2"})
+    for folder in ("a/b", "a", "."):
+        (tmp_path / "tree" / folder).chmod(0o500)
+    subprocess.run(["chown", "-R", "65534:65534", tmp_path], check=True)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        remove_tree(tmp_path / "tree")
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert not (tmp_path / "tree").exists()
 
 
 NAMES = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a"])

@@ -6,13 +6,12 @@ them. It goes with the record.
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.scm.deployments.store import DeploymentStore
-from homeport.scm.deployments.trees import share_tree
+from homeport.scm.deployments.trees import remove_tree, share_tree
 
 _MOST_BYTES = 64 * 1024
 
@@ -81,7 +80,7 @@ class KeptDeployments:
     ) -> None:
         """Keep a runtime with all its packages, as shared files; `name` is its folder's below home."""
         place = self._store.kept(identity) / "runtimes" / name
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         share_tree(runtime, place, checkpoint=checkpoint)
 
     def runtimes(self, identity: str) -> Sequence[tuple[Path, Path]]:

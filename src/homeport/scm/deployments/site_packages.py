@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homeport.scm.deployments.trees import share_tree
+from homeport.scm.deployments.trees import remove_tree, share_tree
 from homeport.scm.settings.stack import Settings
 
 _MOST_PACKAGES = 5
@@ -48,13 +48,13 @@ class SitePackages:
         if self._hidden.exists():
             return
         aside = self._hidden.with_name("under-package.new")
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
         share_tree(self._web_root, aside, checkpoint=checkpoint)
         aside.rename(self._hidden)
 
     def forget_hidden(self) -> None:
         """Remove what was kept: it is served again."""
-        shutil.rmtree(self._hidden, ignore_errors=True)
+        remove_tree(self._hidden)
 
     def add(self, package: Path, *, most: int) -> str:
         """Make a package the one that the site runs from, and return its name; older ones go."""

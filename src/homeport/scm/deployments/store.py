@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from homeport.scm.deployments.lock import DeploymentLock, LockHeld
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.record import DeploymentRecord, Status, parse_status, render_status
 from homeport.scm.deployments.switching import ContentSwitch
+from homeport.scm.deployments.trees import remove_tree
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _RESERVED = frozenset({"tools"})
@@ -73,8 +73,8 @@ class DeploymentStore:
 
     def remove(self, identity: str) -> None:
         """Remove a record and what was kept for rolling back to it; the content it brought stays."""
-        shutil.rmtree(self.folder(identity), ignore_errors=True)
-        shutil.rmtree(self.kept(identity), ignore_errors=True)
+        remove_tree(self.folder(identity))
+        remove_tree(self.kept(identity))
         self._touch_active()
 
     def records(self) -> list[DeploymentRecord]:

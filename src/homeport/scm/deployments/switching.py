@@ -10,12 +10,11 @@ import ctypes
 import errno
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from homeport.scm.deployments.trees import Snapshot, carry_changes, share_tree
+from homeport.scm.deployments.trees import Snapshot, carry_changes, remove_tree, share_tree
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -36,7 +35,7 @@ class ContentSwitch:
         name = live.relative_to(self._home).as_posix()
         place = self._root / "next" / name
         if name not in self._staged:
-            shutil.rmtree(place, ignore_errors=True)
+            remove_tree(place)
             live.mkdir(parents=True, exist_ok=True)
             self._staged[name] = share_tree(live, place, checkpoint=checkpoint)
         return place
@@ -45,7 +44,7 @@ class ContentSwitch:
         """Make a folder that holds what `source` holds, and that will take the place of `live`."""
         name = live.relative_to(self._home).as_posix()
         place = self._root / "next" / name
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         share_tree(source, place, checkpoint=checkpoint)
         self._staged[name] = {}
         return place
@@ -76,14 +75,14 @@ class ContentSwitch:
         """
         self._staged = {}
         self._journal.unlink(missing_ok=True)
-        shutil.rmtree(self._root / "previous", ignore_errors=True)
+        remove_tree(self._root / "previous")
         with contextlib.suppress(OSError):
             (self._root / "next").rename(self._root / "previous")
 
     def abandon(self) -> None:
         """Remove what was staged."""
         self._staged = {}
-        shutil.rmtree(self._root / "next", ignore_errors=True)
+        remove_tree(self._root / "next")
 
     def recover(self) -> str | None:
         """Finish a switch whose process died within it; return the deployment that is served now, None without one."""

@@ -71,6 +71,24 @@ def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
     return now
 
 
+def remove_tree(root: Path) -> None:
+    """Remove a folder with everything in it, folders that forbid it included; what cannot be removed stays."""
+
+    def permit(_function: object, path: str, _error: object) -> None:
+        place = Path(path)
+        with contextlib.suppress(OSError):
+            place.parent.chmod(0o700)
+            if place.is_dir() and not place.is_symlink():
+                place.chmod(0o700)
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
+
+    shutil.rmtree(root, onerror=permit)
+    if root.is_dir() and not root.is_symlink():  # its folders let it now
+        shutil.rmtree(root, ignore_errors=True)
+
+
 def unshare(path: Path) -> None:
     """Make a file one of its own; raises `OSError` (`FileNotFoundError` where there is none)."""
     aside = path.with_name(f".homeport-{uuid.uuid4().hex}")
