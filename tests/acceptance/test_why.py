@@ -1,6 +1,7 @@
 """`homeport why` on sites that are broken in a dozen ways, each really started and really failing."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -119,10 +120,51 @@ def test_the_cause_is_named_with_what_to_do(
     assert found[0] == cause
 
 
-def platform_causes(platform: Platform, site: str) -> list[dict[str, str]]:
+def platform_causes(platform: Platform, site: str) -> list[dict[str, Any]]:
     with platform.scm(site) as scm:
-        causes: list[dict[str, str]] = scm.get("/api/homeport/why").json()["causes"]
+        causes: list[dict[str, Any]] = scm.get("/api/homeport/why").json()["causes"]
         return causes
+
+
+HTTP = """<configuration><system.webServer>
+<handlers><add name="web" path="*" verb="*" modules="httpPlatformHandler"/></handlers>
+<httpPlatform processPath="D:\\home\\python3117x64\\python.exe" arguments="-u D:\\home\\site\\wwwroot\\server.py"
+              startupTimeLimit="5" startupRetryCount="1"/>
+</system.webServer></configuration>"""
+
+
+@pytest.mark.parametrize(
+    ("server", "headline"),
+    [
+        (
+            "import time\nprint('ready to serve')\ntime.sleep(1000)\n",
+            "The process (python server.py) did not listen on port ",
+        ),
+        (
+            "import os\nimport uvicorn\n",
+            "The module 'uvicorn' is missing, and no line of requirements.txt brings it.",
+        ),
+        ("raise SystemExit('no licence')\n", "The process ended while it was starting: exit code 1."),
+    ],
+)
+def test_a_web_server_that_does_not_come_up_is_explained(
+    platform: Platform, site: str, server: str, headline: str
+) -> None:
+    folder = platform.data / f"sites/{site}/home/LogFiles"
+    for path in (*(folder / "homeport/failures").glob("*"), *(folder / "Application").glob("*.log")):
+        path.write_bytes(b"") if path.suffix == ".log" else path.unlink()
+    platform.write(site, {"web.config": HTTP, "server.py": server})
+    found = []
+
+    def named() -> bool:
+        platform.get(site)
+        found[:] = platform_causes(platform, site)
+        return any(cause["headline"].startswith(headline) for cause in found)
+
+    eventually(named, seconds=90)
+    assert found[0]["headline"].startswith(headline)
+    if "licence" in server:
+        assert any("no licence" in fact["text"] for fact in found[0]["evidence"])
 
 
 def test_the_command_shows_the_line_of_the_traceback(platform: Platform, make_site: Make) -> None:

@@ -192,6 +192,14 @@ class HostingPlan:
     connection_strings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     http_pools: tuple[HttpPool, ...] = ()
 
+    @property
+    def runtime_folders(self) -> tuple[str, ...]:
+        """Give the folders of the Pythons that its pools run on, each once."""
+        folders = [pool.runtime_folder for pool in self.pools] + [
+            pool.runtime_folder for pool in self.http_pools
+        ]
+        return tuple(dict.fromkeys(folder for folder in folders if folder is not None))
+
     def settings_of(self, folder: str) -> FolderSettings:
         """Give the settings of a folder of `rules`."""
         return next((place.settings for place in self.places if place.folder == folder), FolderSettings())

@@ -85,6 +85,17 @@ def test_what_will_not_work_is_found_with_its_place(
     assert finding.remedy
 
 
+def test_a_script_that_a_process_would_be_started_with_must_be_there(tmp_path: Path) -> None:
+    config = """<configuration><system.webServer>
+<handlers><add name="web" path="*" verb="*" modules="httpPlatformHandler"/></handlers>
+<httpPlatform processPath="D:\\home\\python3117x64\\python.exe" arguments="D:\\home\\site\\wwwroot\\runserver.py --port %HTTP_PLATFORM_PORT%"/>
+</system.webServer></configuration>"""
+    finding = found(tmp_path, {"web.config": config})["check.missing-program"]
+    assert finding.message == (
+        "The command line of a process names /home/site/wwwroot/runserver.py, which does not exist."
+    )
+
+
 def test_the_right_spelling_of_a_module_is_offered(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"web.config": CONFIG.replace("app.wsgi_app", "App.wsgi_app")}
     assert "Did you mean 'app'?" in found(tmp_path, files)["check.missing-handler"].remedy

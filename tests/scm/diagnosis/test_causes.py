@@ -251,7 +251,7 @@ def test_a_pools_reason_is_told_with_the_last_lines(reason: str, code: str, head
     evidence = Evidence(
         site="hello",
         pools=(PoolFact(id="wsgi-1", state="broken", reason=reason),),
-        logs=(PoolLog(file="LogFiles/Application/wsgi-1.log", lines=lines),),
+        logs=(PoolLog(pool="wsgi-1", file="LogFiles/Application/wsgi-1.log", lines=lines),),
     )
     cause = first(evidence)
     assert (cause.code, cause.headline) == (code, headline)
@@ -273,7 +273,7 @@ def test_the_line_where_a_killed_process_was_is_shown() -> None:
                 id="wsgi-1", state="broken", reason="the application was not ready 10 s after its start"
             ),
         ),
-        logs=(PoolLog(file="LogFiles/Application/wsgi-1.log", lines=lines),),
+        logs=(PoolLog(pool="wsgi-1", file="LogFiles/Application/wsgi-1.log", lines=lines),),
     )
     assert dict(first(evidence).evidence)["where it was"] == "app.py:2 in <module>"
 
@@ -287,6 +287,43 @@ def test_a_port_that_was_never_opened_is_named() -> None:
         "The process (python runserver.py) did not listen on port 30123 within 60 s."
     )
     assert "HTTP_PLATFORM_PORT" in first(evidence).remedy
+
+
+def test_a_port_that_was_opened_elsewhere_is_told() -> None:
+    fact = PortNeverOpened(port=30123, seconds=60, instead="it listens on port 5555")
+    pool = PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact)
+    assert first(Evidence(site="hello", pools=(pool,))).headline == (
+        "The process did not listen on port 30123 within 60 s. It listens on port 5555."
+    )
+
+
+def test_a_web_server_that_ends_with_a_traceback_is_explained_by_it() -> None:
+    lines = (
+        "Starting",
+        *raised("import os\nimport uvicorn_not_there").splitlines(),
+        "[homeport] Process '1' failed.",
+    )
+    evidence = Evidence(
+        site="hello",
+        pools=(
+            PoolFact(id="http-1", state="idle", reason="the process ended before it listened (exit code 1)"),
+        ),
+        logs=(PoolLog(pool="http-1", file="LogFiles/python.log", lines=lines),),
+    )
+    cause = first(evidence)
+    assert cause.headline == (
+        "The module 'uvicorn_not_there' is missing, and no line of requirements.txt brings it."
+    )
+    assert (cause.file, cause.line) == ("app.py", 2)
+    assert "Starting" in dict(cause.evidence)["last output"]
+
+
+def test_a_failure_of_a_process_that_is_gone_is_said_to_be_old() -> None:
+    pools = (PoolFact(id="wsgi-1", state="idle"),)
+    failed = (failure(raised("import no_such_thing")),)
+    assert first(Evidence(site="hello", pools=pools, failures=failed)).headline == (
+        "Before the last change or restart: The module 'no_such_thing' is missing, and no line of requirements.txt brings it."
+    )
 
 
 def test_an_error_in_the_configuration_goes_before_an_old_failure() -> None:

@@ -102,7 +102,7 @@ def check_site(
     root = root or home / "site/wwwroot"
     content = _read(root)
     plan, pythons = _compiled(home, content, name=name, app_settings=app_settings)
-    used = [pool.runtime_folder for pool in plan.pools if pool.runtime_folder]
+    used = plan.runtime_folders
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     packages = chosen.folder / "Lib/site-packages" if chosen else None
     version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
@@ -239,6 +239,12 @@ def _sorted(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
 
 def _check_paths(content: _Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
     """Look for what settings name: folders of PYTHONPATH, the handler's module, the log's folder."""
+    for program in (
+        *(pool.program for pool in plan.http_pools),
+        *(pool.program for pool in plan.pools if pool.kind is PoolKind.PROGRAM),
+    ):
+        missing = [path for path in program if _inside(path) is not None and not _exists(content, path)]
+        yield from (_missing_program(path) for path in missing)
     for pool in plan.pools:
         if pool.kind is not PoolKind.WSGI:
             continue
@@ -255,6 +261,15 @@ def _check_paths(content: _Content, plan: HostingPlan, installed: Path | None) -
         handler = settings.get("WSGI_HANDLER", "")
         if handler:
             yield from _check_handler(content, handler, paths, installed)
+
+
+def _missing_program(path: str) -> Finding:
+    return _setting(
+        Severity.ERROR,
+        "missing-program",
+        f"The command line of a process names {path}, which does not exist.",
+        "Deploy the file, or correct processPath, arguments or scriptProcessor.",
+    )
 
 
 def _check_handler(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -15,6 +16,7 @@ from homeport.scm.failures import Failure
 CONTENT = "/home/site/wwwroot"
 MOST_CAUSES = 8
 _LAST_LINES = 12
+_BEFORE = "Before the last change or restart: "
 _MARK = "[homeport]"
 _BLOCKING = frozenset(
     {"webconfig.missing-runtime", "webconfig.no-wsgi-handler", "webconfig.unsupported-handler"}
@@ -41,8 +43,10 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     yield from (cause for pool in pools if (cause := _from_port(pool, evidence)) is not None)
     startup = next((each for each in evidence.failures if each.kind == "startup"), None)
     running = bool(pools) and all(pool.state == "running" for pool in pools)
+    resting = bool(pools) and all(pool.state in {"idle", "running"} and not pool.reason for pool in pools)
     if startup is not None and not running:
-        yield _from_failure(startup, evidence)
+        cause = _from_failure(startup, evidence)
+        yield replace(cause, headline=f"{_BEFORE}{cause.headline}") if resting else cause
     yield from (cause for pool in pools if (cause := _from_pool(pool, evidence)) is not None)
     request = next((each for each in evidence.failures if each.kind != "startup"), None)
     if request is not None:
@@ -204,7 +208,7 @@ def _import_name(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) 
 def _syntax(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
     if parsed.type not in {"SyntaxError", "IndentationError", "TabError"}:
         return None
-    python = failure.python or "the site's Python"
+    python = f"Python {failure.python}" if failure.python else "The site's Python"
     place = parsed.frames[-1] if parsed.frames else None
     old = "print" in parsed.message or (
         place is not None and re.match(r"print\s+[^(=]|exec\s+['\"]", place.code)
@@ -212,11 +216,9 @@ def _syntax(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | N
     remedy = (
         "The file is Python 2, which is not offered here; convert it with 2to3 or pyupgrade."
         if old
-        else f"Correct the line. If it works elsewhere, that Python is newer than {python}: install a newer one and name it in web.config."
+        else f"Correct the line. If it works elsewhere, that Python is newer than {failure.python or 'the one here'}: install a newer one and name it in web.config."
     )
-    cause = _cause(
-        "syntax", f"Python {python} cannot read a file: {parsed.message}.", remedy, parsed, failure
-    )
+    cause = _cause("syntax", f"{python} cannot read a file: {parsed.message}.", remedy, parsed, failure)
     return cause if place is None else _placed(cause, place)
 
 
@@ -428,7 +430,8 @@ def _cause(
         pairs.append(("request", f"{failure.method} {failure.path}"))
     if failure.python:
         pairs.append(("python", failure.python))
-    pairs.append(("failure", f"/failures/{failure.id}"))
+    if failure.id:
+        pairs.append(("failure", f"/failures/{failure.id}"))
     return Cause(
         code=code,
         headline=headline,
@@ -484,9 +487,10 @@ def _from_port(pool: PoolFact, evidence: Evidence) -> Cause | None:
     if fact is None:
         return None
     command = f" ({fact.command})" if fact.command else ""
+    instead = f" {fact.instead[:1].upper()}{fact.instead[1:].rstrip('.')}." if fact.instead else ""
     return Cause(
         code="port-never-opened",
-        headline=f"The process{command} did not listen on port {fact.port} within {fact.seconds:g} s.",
+        headline=f"The process{command} did not listen on port {fact.port} within {fact.seconds:g} s.{instead}",
         remedy="Let it listen on the port in %HTTP_PLATFORM_PORT% (HTTP_PLATFORM_PORT in its environment), at 127.0.0.1; "
         "if it only needs longer, raise startupTimeLimit of <httpPlatform>.",
         file="web.config",
@@ -496,7 +500,7 @@ def _from_port(pool: PoolFact, evidence: Evidence) -> Cause | None:
 
 def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
     reason = pool.reason
-    if not reason or "see its newest failure" in reason:
+    if not reason or "see its newest failure" in reason or pool.port_never_opened is not None:
         return None
     tail = _tail(pool, evidence)
     limit = re.search(r"not ready ([\d.]+) s|than (\w+Timeout) \(([\d.]+) s\)", reason)
@@ -512,9 +516,13 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
             file="web.config",
             evidence=((("where it was", stack),) if stack else ()) + tail,
         )
-    ending = re.search(r"ended (before it was ready )?\((.+)\)", reason)
+    ending = re.search(r"ended (before it was ready |before it listened |by itself )?\((.+?)\)", reason)
     if ending:
-        when = "while it was starting" if ending[1] else "in a request"
+        told = _from_output(pool, evidence)
+        if told is not None:
+            return told
+        starting = (ending[1] or "").startswith("before")
+        when = "while it was starting" if starting else "by itself" if ending[1] else "in a request"
         return Cause(
             code="process-ended",
             headline=f"The process ended {when}: {ending[2]}.",
@@ -527,6 +535,22 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
         remedy=f"The last lines tell more; all of them: homeport logs {evidence.site}",
         evidence=tail,
     )
+
+
+def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
+    """Explain the traceback that a process wrote before it ended: a web server of the site's own makes no report."""
+    log = _log_of(pool, evidence)
+    text = "\n".join(line for line in log.lines if _MARK not in line) if log else ""
+    if "Traceback (most recent call last):" not in text:
+        return None
+    parsed = parse_traceback(text)
+    if parsed is None:
+        return None
+    written = Failure(
+        id="", time="", headline="", traceback=text, kind="startup", python="", handler="", method="", path=""
+    )
+    cause = _from_failure(written, evidence)
+    return replace(cause, evidence=(*cause.evidence, *_tail(pool, evidence)))
 
 
 def _ending_remedy(ending: str) -> str:
@@ -544,7 +568,8 @@ def _tail(pool: PoolFact, evidence: Evidence) -> tuple[tuple[str, str], ...]:
 
 
 def _log_of(pool: PoolFact, evidence: Evidence) -> PoolLog | None:
-    return next((log for log in evidence.logs if pool.id in log.file), None)
+    found = [log for log in evidence.logs if log.pool == pool.id]
+    return next((log for log in reversed(found) if log.lines), None)
 
 
 def _stack_line(pool: PoolFact, evidence: Evidence) -> str:

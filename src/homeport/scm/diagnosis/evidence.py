@@ -8,11 +8,12 @@ from homeport.scm.failures import Failure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNeverOpened:
-    """A process of an httpPlatform pool was up and listened on nothing: the port it was given, how long it had."""
+    """A process of an httpPlatform pool was up and did not listen on its port: which, how long it had, what it did."""
 
     port: int
     seconds: float
     command: str = ""
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class PoolFact:
 class PoolLog:
     """The last lines that the processes of a pool have written; those of the platform begin with its mark."""
 
+    pool: str
     file: str
     lines: tuple[str, ...]
 

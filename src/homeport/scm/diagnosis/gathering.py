@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from homeport.scm.checking.content import compile_content, installed_distributio
 from homeport.scm.checking.packages import requirement_lines
 from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.failures import Failures
+from homeport.webconfig import HostingPlan
 
+_NOT_LISTENING = re.compile(
+    r"did not listen within (?P<seconds>[\d.]+) s on port (?P<port>\d+)(?:; (?P<instead>.+))?"
+)
 _TAIL_BYTES = 64 * 1024
 _MOST_LINES = 400
 _MOST_LOGS = 20
@@ -36,7 +41,7 @@ def gather(
     """Read everything that `find_causes` decides on; what cannot be read is left out."""
     root = home / "site/wwwroot"
     plan, pythons = compile_content(home, root, name=site, app_settings=app_settings)
-    used = {pool.runtime_folder for pool in plan.pools}
+    used = plan.runtime_folders
     python = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     installed = installed_distributions(python.folder / "Lib/site-packages") if python else {}
     written = {name for pool in plan.pools for name, _ in pool.app_settings}
@@ -46,8 +51,8 @@ def gather(
         stopped=bool(hosting and hosting.get("state") == "Stopped"),
         findings=plan.findings,
         failures=tuple(Failures(home).newest()),
-        pools=None if hosting is None else tuple(map(_pool, hosting.get("pools", ()))),
-        logs=tuple(_logs(home)),
+        pools=None if hosting is None else tuple(_pool(each, plan) for each in hosting.get("pools", ())),
+        logs=(*_logs(home), *_stdout_logs(home, plan)),
         requirements=tuple(requirement_lines(text)),
         installed=frozenset(installed),
         python=str(python) if python else "",
@@ -57,29 +62,63 @@ def gather(
     )
 
 
-def _pool(value: Mapping[str, Any]) -> PoolFact:
-    port = value.get("port_never_opened")
+def _pool(value: Mapping[str, Any], plan: HostingPlan) -> PoolFact:
+    reason, pool = str(value.get("reason") or ""), str(value.get("id", ""))
+    port = _NOT_LISTENING.search(reason)
+    program = next((each.program for each in plan.http_pools if each.id == pool), ())
     return PoolFact(
-        id=str(value.get("id", "")),
+        id=pool,
         state=str(value.get("state", "")),
-        reason=str(value.get("reason") or ""),
+        reason=reason,
         port_never_opened=PortNeverOpened(
-            port=int(port["port"]), seconds=float(port["seconds"]), command=str(port.get("command", ""))
+            port=int(port["port"]),
+            seconds=float(port["seconds"]),
+            command=_command(program),
+            instead=port["instead"] or "",
         )
-        if isinstance(port, dict)
+        if port
         else None,
     )
+
+
+def _command(program: Sequence[str]) -> str:
+    """Name a command line shortly: the program, and the first of its arguments that is no option."""
+    named = [*program[:1], *[part for part in program[1:] if not part.startswith("-")][:1]]
+    return " ".join(part.rpartition("/")[2] for part in named)
 
 
 def _logs(home: Path) -> Sequence[PoolLog]:
     names = [name for name in _names(home / _LOG_FOLDER) if name.endswith(".log")][:_MOST_LOGS]
     return [
         PoolLog(
+            pool=name.removesuffix(".log"),
             file=f"{_LOG_FOLDER}/{name}",
-            lines=tuple(_tail(home / _LOG_FOLDER / name, most=_TAIL_BYTES).splitlines()[-_MOST_LINES:]),
+            lines=_last_lines(home / _LOG_FOLDER / name),
         )
         for name in names
     ]
+
+
+def _stdout_logs(home: Path, plan: HostingPlan) -> Iterator[PoolLog]:
+    """Find what the processes of httpPlatform pools have written into the files that stdoutLogFile names."""
+    for pool in plan.http_pools:
+        folder, _, prefix = (pool.stdout_log or "").rpartition("/")
+        files = [name for name in _names(home / folder) if prefix and name.startswith(prefix)]
+        if files:
+            newest = max(files, key=lambda name: _changed(home / folder / name))
+            lines = _last_lines(home / folder / newest)
+            yield PoolLog(pool=pool.id, file=f"{folder}/{newest}".lstrip("/"), lines=lines)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _last_lines(path: Path) -> tuple[str, ...]:
+    return tuple(_tail(path, most=_TAIL_BYTES).splitlines()[-_MOST_LINES:])
 
 
 def _tail(path: Path, *, most: int) -> str:
