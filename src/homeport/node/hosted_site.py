@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import posixpath
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ from homeport.webconfig import (
 )
 from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.bounds import MOST_FILES
+from homeport.webconfig.detection import DETECTED, MOST_BYTES, STARTUP_SCRIPT, Detected, may_change, search
 
 _log = structlog.get_logger(__name__)
 _WEB_CONFIG_BYTES = 1024 * 1024
@@ -350,7 +352,24 @@ class HostedSite:
             runtimes=self.desired.runtimes,
             app_settings=self.desired.app_settings,
             list_folder=self._list_folder,
+            detected=self._detect(),
         )
+
+    def _detect(self) -> Detected | None:
+        """Look for an application in the content; reading follows no link."""
+        return search(
+            self._content.names,
+            self._content_file,
+            self.desired.app_settings,
+            has_script=posixpath.basename(STARTUP_SCRIPT)
+            in (self._tree.names(posixpath.dirname(STARTUP_SCRIPT)) or ()),
+        )
+
+    def _content_file(self, path: str) -> bytes | None:
+        try:
+            return self._content.read(path, limit=MOST_BYTES)
+        except (HomeportError, OSError):
+            return None
 
     def _list_folder(self, path: str) -> list[str] | None:
         """List a folder as the sandbox names it; only /home is looked into."""
@@ -364,17 +383,25 @@ class HostedSite:
             return
         paths |= self._postponed
         self._postponed = set()
-        if any(path.rpartition("/")[2].lower() == "web.config" for path in paths):
+        if any(self._may_change_plan(path) for path in paths):
             wait = self._reloads.take()
             if wait > 0:
                 self._postpone(paths, seconds=wait)
                 return
-            self.replan("web.config changed")
+            self.replan("the content changed")
         for pool in self.plan.pools:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
             if changed is not None and pool.id in self._pools:
                 self._pools[pool.id].recycle(f"{changed} changed")
         self.http_pools.content_changed(paths)
+
+    def _may_change_plan(self, path: str) -> bool:
+        if path.rpartition("/")[2].lower() == "web.config":
+            return True
+        nothing_runs = not self.plan.pools and not self.plan.http_pools
+        return may_change(path) and (
+            nothing_runs or any(finding.code == DETECTED for finding in self.plan.findings)
+        )
 
     def _postpone(self, paths: frozenset[str], *, seconds: float = _POSTPONE_SECONDS) -> None:
         """Look again later: workers started from a half-copied deployment would fail, and reloads cost everybody."""

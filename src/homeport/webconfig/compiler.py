@@ -6,6 +6,17 @@ from dataclasses import dataclass, field, replace
 from homeport.model.finding import Finding, Severity
 from homeport.webconfig.application_host import read_application_host
 from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
+from homeport.webconfig.detection import (
+    FILE,
+    Interface,
+    choose_server,
+    configuration_for,
+    findings_for,
+    has_application_handler,
+    newest,
+    site_packages,
+    wsgi_handler,
+)
 from homeport.webconfig.document import Document, parse_document
 from homeport.webconfig.folder_settings import FolderSettings, too_large
 from homeport.webconfig.http_pools import compile_http_pool
@@ -76,8 +87,9 @@ class _Compiler:
         self._findings: dict[Finding, None] = {}
         self._documents = {folder: self._parse(folder, data) for folder, data in tree.files.items()}
         chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
+        self._detected_environment: tuple[tuple[str, str], ...] = ()
         self._host = read_application_host(tree.host_transforms, facts)
-        self._chain = chain.below(self._host.layer)
+        self._chain = chain.below(self._detected()).below(self._host.layer)
         self._note([*findings, *self._host.findings])
         self._pools: dict[str, FastCgiPool] = {}
         self._http_pools: dict[str, HttpPool] = {}
@@ -114,8 +126,30 @@ class _Compiler:
         return self._plan(rules, pools, places)
 
     def _started(self, pool: FastCgiPool) -> FastCgiPool:
-        """Add what applicationHost.xdt puts into the environment of every process."""
-        return replace(pool, environment_variables=(*self._host.environment, *pool.environment_variables))
+        """Add what applicationHost.xdt and a detected application put into the environment of every process."""
+        added = (*self._host.environment, *self._detected_environment)
+        return replace(pool, environment_variables=(*added, *pool.environment_variables))
+
+    def _detected(self) -> Layer | None:
+        """Give the configuration of the application that was detected, where no web.config has a handler for one."""
+        detected = self._facts.detected
+        documents = [document for document in self._documents.values() if isinstance(document, Document)]
+        if detected is None or any(map(has_application_handler, documents)):
+            return None
+        runtime = newest(self._facts.runtimes)
+        server = None
+        if runtime is not None and self._facts.list_folder is not None:
+            server = choose_server(self._facts.list_folder(site_packages(runtime)) or ())
+        self._note(findings_for(detected, runtime, server=server))
+        if runtime is None or (detected.interface is Interface.ASGI and server is None):
+            return None
+        data = configuration_for(detected, runtime, server=server or "uvicorn")
+        document, _ = parse_document(data, file=FILE)
+        if document is None:
+            raise RuntimeError(f"the configuration of a detected application cannot be read: {data!r}")
+        if detected.interface is Interface.WSGI:
+            self._detected_environment = (("WSGI_HANDLER", wsgi_handler(detected)),)
+        return Layer(folder="/", file=FILE, container=document.root)
 
     def _plan(
         self, rules: tuple[Rule, ...], pools: tuple[FastCgiPool, ...] = (), places: tuple[Place, ...] = ()

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from homeport.model.finding import Finding
 from homeport.model.site import InstalledRuntime
+from homeport.webconfig.detection import Detected
 from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.rewriting.rules import FolderRules
 from homeport.windows.paths import ListFolder
@@ -230,10 +231,12 @@ class SiteFacts:
     """What compiling needs to know besides the files.
 
     `app_settings` are the site's own settings, which are environment variables of its processes. `list_folder` names
-    what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact.
+    what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact. `detected`
+    is the application that runs where no web.config has a handler for one.
     """
 
     site: str
     runtimes: tuple[InstalledRuntime, ...] = ()
     app_settings: Mapping[str, str] = field(default_factory=dict)
     list_folder: ListFolder | None = None
+    detected: Detected | None = None

@@ -25,6 +25,7 @@ from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.deployments.hosting import SitePython, installed_pythons
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.application_host import gather_transforms
+from homeport.webconfig.detection import STARTUP_SCRIPT, search
 from homeport.webconfig.shadowing import shadowed_handlers
 from homeport.windows.interpreters import folder_version
 
@@ -43,6 +44,9 @@ _REQUIREMENTS = re.compile(r"(?i)requirements[\w.-]*\.txt")
 _SDIST = re.compile(r"(?i)[\w.]+-\d[\w.]*\.(?:tar\.gz|tgz|tar\.bz2|zip)")
 _EXTENSION = re.compile(r"homeport extension add \S+ (\S+)")
 _ASSUMED = (3, 11, 0)
+_ANY_PYTHON = "python3110x64"
+"""Stands for the Python that a detected application will have; any would do."""
+_PACKAGE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
@@ -64,6 +68,13 @@ class _Content:
     entries: list[_Entry] = field(default_factory=list)
     cut_off: bool = False
 
+    def names(self, path: str) -> list[str] | None:
+        """List a folder below the root, None where there is none."""
+        try:
+            return os.listdir(self.root / path)  # noqa: PTH208
+        except OSError:
+            return None
+
     def read(self, path: str, *, limit: int = _FILE_BYTES) -> bytes | None:
         """Read a regular file of at most `limit` bytes below the root, None where it is none."""
         try:
@@ -82,10 +93,15 @@ def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] =
     """
     content = _read(folder)
     tree = ConfigurationTree(files=_configuration(content))
-    facts = SiteFacts(site=name, list_folder=_lister(folder, "/home/site/wwwroot"))
+    detected = search(content.names, content.read, {})
+    facts = SiteFacts(
+        site=name,
+        list_folder=_with_requirements(content, _lister(folder, "/home/site/wwwroot")),
+        detected=detected,
+    )
     bare = compile_plan(tree, facts)
     wanted = dict.fromkeys(match[1] for each in bare.findings if (match := _EXTENSION.search(each.remedy)))
-    runtimes = tuple(_assumed(each) for each in wanted)
+    runtimes = tuple(_assumed(each) for each in (wanted or ([_ANY_PYTHON] if detected else [])))
     plan = compile_plan(tree, replace(facts, runtimes=runtimes)) if runtimes else bare
     needs = [_needs_extension(each, bare, name) for each in wanted]
     judged = version or next((folder_version(each.folder) for each in runtimes), ()) or _ASSUMED
@@ -135,7 +151,15 @@ def _compiled(
     def lister(path: str) -> list[str] | None:
         return content_lister(path) if _inside(path) is not None else home_lister(path)
 
-    facts = SiteFacts(site=name, runtimes=runtimes, app_settings=app_settings, list_folder=lister)
+    facts = SiteFacts(
+        site=name,
+        runtimes=runtimes,
+        app_settings=app_settings,
+        list_folder=lister,
+        detected=search(
+            content.names, content.read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()
+        ),
+    )
     outer = _Content(root=home)
     transforms = gather_transforms(
         lambda path: _names(home / path), lambda path: outer.read(path), app_settings
@@ -209,6 +233,19 @@ def _names(folder: Path) -> list[str] | None:
         return sorted(os.listdir(folder))  # noqa: PTH208 (names alone are wanted)
     except OSError:
         return None
+
+
+def _with_requirements(
+    content: _Content, list_folder: Callable[[str], list[str] | None]
+) -> Callable[[str], list[str] | None]:
+    """Let what requirements.txt names stand for the packages of a Python that is not there yet."""
+
+    def listed(path: str) -> list[str] | None:
+        if not path.endswith("/site-packages"):
+            return list_folder(path)
+        return _PACKAGE.findall((content.read("requirements.txt") or b"").decode("utf-8", "replace"))
+
+    return listed
 
 
 def _assumed(folder: str) -> InstalledRuntime:

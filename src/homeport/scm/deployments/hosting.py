@@ -61,6 +61,7 @@ def compile_site(
     """Compile the web.config files below `root`, which is or will be the web root, as the agent will."""
     # Late: parsing XML is a third of a cold start, and only deployments need it.
     from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
+    from homeport.webconfig.detection import STARTUP_SCRIPT, search
 
     def list_folder(path: str) -> list[str] | None:
         if path == "/":
@@ -81,7 +82,26 @@ def compile_site(
         )
         for python in pythons
     )
-    facts = SiteFacts(site=site, runtimes=runtimes, app_settings=app_settings, list_folder=list_folder)
+
+    def names(path: str) -> list[str] | None:
+        try:
+            return os.listdir(root / path)  # noqa: PTH208
+        except OSError:
+            return None
+
+    def read(path: str) -> bytes | None:
+        try:
+            return (root / path).read_bytes()
+        except OSError:
+            return None
+
+    facts = SiteFacts(
+        site=site,
+        runtimes=runtimes,
+        app_settings=app_settings,
+        list_folder=list_folder,
+        detected=search(names, read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()),
+    )
     tree = ConfigurationTree(files=_configuration_files(root))
     return compile_plan(tree, facts)
 
