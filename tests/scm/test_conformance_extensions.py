@@ -241,6 +241,17 @@ def test_7_4_a_package_can_be_uploaded_or_named_by_its_address(site: ScmProcess,
     assert (named["packageUri"], named["version"]) == (uri, "3.2.1")
 
 
+def test_an_extension_is_installed_while_the_agent_is_away(scm: ScmProcess) -> None:
+    data = package("Mine", "1.0.0", {"content/a.txt": "a"})
+
+    answer = scm.client.put(
+        "/api/siteextensions/Mine", content=data, headers={"content-type": "application/zip"}
+    )
+
+    assert (answer.status_code, answer.json()["version"]) == (200, "1.0.0")
+    assert answer.json()["local_is_latest_version"] is None
+
+
 EVIL = "content/x/..%2f..%2f..%2fevil.txt"
 
 

@@ -31,8 +31,9 @@ def test_the_content_is_read_only_to_files_clients(start_scm: Callable[..., ScmP
 
     put = scm.client.put("/api/vfs/site/wwwroot/app.py", content=b"2", headers={"If-Match": "*"})
     deleted = scm.client.delete("/api/vfs/site/wwwroot/app.py", headers={"If-Match": "*"})
+    unpacked = scm.client.put("/api/zip/site/wwwroot/", content=packed({"app.py": "2"}))
 
-    assert (put.status_code, deleted.status_code) == (409, 409)
+    assert (put.status_code, deleted.status_code, unpacked.status_code) == (409, 409, 409)
     assert "WEBSITE_RUN_FROM_PACKAGE" in put.json()["Message"]
     assert tree(scm.web_root) == {"app.py": "1"}
     assert scm.client.put("/api/vfs/data/x.txt", content=b"x").status_code == 201

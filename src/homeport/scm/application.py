@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.browser.assets import serve_asset
@@ -138,9 +139,13 @@ def _places(options: ScmOptions) -> Places:
 
 def _file_routes(options: ScmOptions, providers: SettingsProviders, *, places: Places) -> tuple[Route, ...]:
     packages = SitePackages(options.home)
-    vfs = VfsEndpoint(places, is_packaged=lambda path: packages.covers(path, providers.current()))
+
+    def is_packaged(path: Path) -> bool:
+        return packages.covers(path, providers.current())
+
+    vfs = VfsEndpoint(places, is_packaged=is_packaged)
     return (
-        *file_routes(options, places=places, providers=providers),
+        *file_routes(options, places=places, providers=providers, is_packaged=is_packaged),
         route("/api/vfs{path*}", vfs.read, verbs="GET HEAD", alias=True),
         route("/api/vfs{path*}", vfs.write, verbs="PUT", alias=True),
         route("/api/vfs{path*}", vfs.delete, verbs="DELETE", alias=True),

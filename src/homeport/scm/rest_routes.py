@@ -1,5 +1,8 @@
 """The routes of the REST API beside files, commands, settings and deployments (Kudu reference §0.6)."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.store import DeploymentStore
@@ -24,9 +27,15 @@ from homeport.scm.vfs.places import Places
 from homeport.scm.zip.endpoint import ZipEndpoint
 
 
-def file_routes(options: ScmOptions, *, places: Places, providers: SettingsProviders) -> tuple[Route, ...]:
+def file_routes(
+    options: ScmOptions,
+    *,
+    places: Places,
+    providers: SettingsProviders,
+    is_packaged: Callable[[Path], bool],
+) -> tuple[Route, ...]:
     """Return the routes that pack and unpack files."""
-    archives = ZipEndpoint(options, places=places, providers=providers)
+    archives = ZipEndpoint(options, places=places, providers=providers, is_packaged=is_packaged)
     packages = ValidationEndpoint(options, providers=providers)
     return (
         route("/api/zip{path*}", archives.read, verbs="GET HEAD", alias=True),

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from homeport.model.errors import Conflict, HomeportError, Invalid, NotFound
+from homeport.model.errors import Conflict, HomeportError, Invalid, NotFound, Unavailable
 from homeport.runtimes.ids import parse_extension_id
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.deployments.archive import bounds_from
@@ -98,7 +99,7 @@ class Installer:
         """Install a package that was uploaded; `package` lies in a folder of `ExtensionFolders.aside`."""
         with self._folders.locked(package_id(identity)):
             await asyncio.to_thread(self._place, package, identity, Origin())
-        await self._channel.ask("configure")
+        await self._configure()
 
     async def remove(self, info: ExtensionInfo) -> None:
         """Remove an installed extension."""
@@ -107,7 +108,16 @@ class Installer:
             return
         with self._folders.locked(info.id):
             await asyncio.to_thread(partial(self._folders.remove, info.id, run=self._run_script))
-        await self._channel.ask("configure")
+        await self._configure()
+
+    async def _configure(self) -> None:
+        """Have the site's configuration read anew; an agent that is away does that when it is back."""
+        try:
+            await self._channel.ask("configure")
+        except Unavailable as error:
+            print(  # noqa: T201 — the SCM site's log
+                f"The extension counts from the next start of the site on: {error.message}", file=sys.stderr
+            )
 
     async def _install_python(self, identity: str, *, origin: str) -> bool:
         resolved = await self._channel.ask("resolve", id=identity)
@@ -134,7 +144,7 @@ class Installer:
             return False
         with self._folders.locked(identity):
             await asyncio.to_thread(self._fetch_and_place, identity, address, source)
-        await self._channel.ask("configure")
+        await self._configure()
         return True
 
     def _fetch_and_place(self, identity: str, address: str, source: Origin) -> None:

@@ -1,7 +1,7 @@
 """The verbs of `/api/zip` (Kudu reference §3.1)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -29,10 +29,19 @@ _HTTP_SECONDS = 100
 class ZipEndpoint:
     """Folders as zips: GET packs one, PUT unpacks over one."""
 
-    def __init__(self, options: ScmOptions, *, places: Places, providers: SettingsProviders) -> None:
+    def __init__(
+        self,
+        options: ScmOptions,
+        *,
+        places: Places,
+        providers: SettingsProviders,
+        is_packaged: Callable[[Path], bool],
+    ) -> None:
+        """`is_packaged` tells of a path whether it comes from a package that the site runs from."""
         self._staging = options.home / "data/.homeport/zip"
         self._home = options.home
         self._places = places
+        self._is_packaged = is_packaged
         self._providers = providers
 
     async def read(self, request: Request) -> Response:
@@ -66,6 +75,8 @@ class ZipEndpoint:
                         await store_body(request, file)
                 else:
                     place = await self._fetch(request, _properties(request, body), place, package)
+                if self._is_packaged(place.target):
+                    return message(409, f"'{place.shown}' comes from the package that the site runs from.")
                 bounds = bounds_from(self._providers.current())
                 await asyncio.to_thread(unpack_over, package, place.target, bounds=bounds, staging=staging)
         except (BrokenPackage, Unreachable, OSError, Invalid) as error:
