@@ -1,8 +1,13 @@
 """Changes of content reach the site they belong to, in bursts."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
@@ -120,6 +125,24 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path) -> None:
         _write(tmp_path / "home/app.py")
 
     assert observe(tmp_path / "home", act, "app.py") == {"app.py"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lower a limit of the kernel for one program")
+def test_more_folders_than_the_kernel_allows_are_said_once_with_the_remedy(tmp_path: Path) -> None:
+    for name in "abcdef":
+        (tmp_path / name).mkdir()
+    program = f"""
+import pathlib
+from homeport.node.tenant_files import TenantTree
+from homeport.node.watcher import ContentWatcher
+pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("3")
+ContentWatcher().watch("hello", TenantTree(pathlib.Path({str(tmp_path)!r})), print)
+"""
+    line = ["unshare", "--user", "--map-root-user", sys.executable, "-c", program]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("watcher.no-more-folders") == 1
+    assert "fs.inotify.max_user_watches" in done.stdout
 
 
 def _write(path: Path) -> None:

@@ -189,6 +189,21 @@ def test_two_installations_of_one_id_do_not_run_at_once(
     assert (code, lines[-1]["error"]["code"]) == (1, "InstallRunning")  # type: ignore[index]
 
 
+@pytest.mark.parametrize("trap", ["fifo", "link", "folder"])
+def test_a_trap_in_the_place_of_the_lock_is_refused_at_once(
+    trap: str, seed_of: Callable[[str], Seed], tmp_path: Path
+) -> None:
+    lock = tmp_path / "site/siteextensions/python361x64/install.lock"
+    lock.parent.mkdir(parents=True)
+    {"fifo": os.mkfifo, "link": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[trap](lock)
+
+    code, lines = run(place_program(placement(seed_of("3.11"), tmp_path), run=RUN))
+
+    assert code != 0
+    assert lines[-1]["error"]["code"] == "NotARegularFile"  # type: ignore[index]
+    assert not (tmp_path / "python361x64").exists()
+
+
 def test_a_killed_installation_is_cleared_by_the_next(seed_of: Callable[[str], Seed], tmp_path: Path) -> None:
     line = place_program(placement(seed_of("3.11"), tmp_path), run=RUN)
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)

@@ -20,6 +20,7 @@ from homeport.runtimes.seed import Seed, prepare_seed
 
 _PLACE = platform_program("homeport.runtimes.place")
 Progress = Callable[[str, float], None]
+_LONGEST_SECONDS = 1800.0
 _OUTPUT_BYTES = 1024 * 1024
 _TEMPLATE = "/opt/homeport/template"
 _PREPARED = 0.7
@@ -97,7 +98,17 @@ async def _run_in_site(site: HostedSite, line: Sequence[str], *, mounts: Sequenc
         )
     finally:
         os.close(write_end)
-    output = await asyncio.to_thread(_read_all, read_end)
+    reading = asyncio.create_task(asyncio.to_thread(_read_all, read_end))
+    try:
+        output = await asyncio.wait_for(asyncio.shield(reading), _LONGEST_SECONDS)
+    except TimeoutError as error:
+        raise Unavailable(
+            f"The site's folder could not be written within {_LONGEST_SECONDS / 60:g} minutes; the attempt was ended."
+        ) from error
+    finally:
+        if not reading.done():
+            process.kill()
+            await reading
     if await process.wait() != 0:
         raise _failure(output.decode(errors="replace"))
 

@@ -6,6 +6,7 @@ reads. Folders are walked by descriptor and watched through /proc/self/fd, so a 
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class ContentWatcher:
         self._inotify = Inotify()
         self._sites: dict[str, _SiteWatch] = {}
         self._folders: dict[int, tuple[str, str]] = {}
+        self._full = False
 
     async def run(self) -> None:
         """Deliver events until cancelled."""
@@ -100,7 +102,7 @@ class ContentWatcher:
                 return
             with contextlib.suppress(HomeportError, OSError), site.tree.folder(current) as descriptor:
                 mask = _MASK if current else _MASK | Mask.MOVE_SELF
-                watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", mask)
+                watch = self._add_watch(key, descriptor, mask)
                 site.watches[current] = watch
                 self._folders[id(watch)] = (key, current)
                 with os.scandir(descriptor) as entries:
@@ -109,6 +111,24 @@ class ContentWatcher:
                         for entry in entries
                         if entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False)
                     ]
+
+    def _add_watch(self, key: str, descriptor: int, mask: Mask) -> Watch:
+        """Watch an open folder. Raises `OSError`, and says in the log what to do when the kernel allows no more."""
+        try:
+            watch = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", mask)
+        except OSError as error:
+            if error.errno == errno.ENOSPC and not self._full:
+                self._full = True
+                _log.error(
+                    "watcher.no-more-folders",
+                    site=key,
+                    watched=len(self._folders),
+                    reason="the kernel allows no more watched folders: changes in further ones go unnoticed",
+                    remedy="sysctl -w fs.inotify.max_user_watches=1048576, then restart",
+                )
+            raise
+        self._full = False
+        return watch
 
     def _forget(self, watch: Watch) -> None:
         self._folders.pop(id(watch), None)

@@ -7,10 +7,12 @@ as often as there is something to say, and at the end `{"result"}` or `{"error":
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -211,7 +213,7 @@ def _one_installation(home: Path, extension_id: str) -> Iterator[None]:
     """Hold the lock that Kudu has for one extension (Kudu reference §7.4, 2). Raises `Conflict`."""
     folder = home / "site/siteextensions" / extension_id
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "install.lock").open("a") as lock:
+    with _open_lock(folder / "install.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -220,6 +222,28 @@ def _one_installation(home: Path, extension_id: str) -> Iterator[None]:
                 code="InstallRunning",
             ) from error
         yield
+
+
+@contextlib.contextmanager
+def _open_lock(path: Path) -> Iterator[int]:
+    """Open the lock without waiting: a FIFO or a link that the site put in its place is refused. Raises `Conflict`."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno not in (errno.ENXIO, errno.ELOOP, errno.EISDIR):
+            raise
+        raise _not_a_lock(path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_a_lock(path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _not_a_lock(path: Path) -> Conflict:
+    return Conflict(f"'{path}' is not a regular file; delete it and try again.", code="NotARegularFile")
 
 
 def _write_record(home: Path, placement: Placement) -> None:
