@@ -33,6 +33,7 @@ class MemoryAgent:
         self.restarted: list[str] = []
         self.removed: list[tuple[str, str]] = []
         self.undeletable: set[str] = set()
+        self.records: dict[str, tuple[list[str], str | None]] = {}
         self.may_push.set()
         self.problems: dict[str, str] = {}
         self.install_error: dict[str, str] | None = None
@@ -44,6 +45,7 @@ class MemoryAgent:
                 Route("/desired", self._put_desired, methods=["PUT"]),
                 Route("/observed", self._observed),
                 Route("/gallery", self._gallery),
+                Route("/names/{host}", self._name),
                 Route("/sites/{site}", self._delete_home, methods=["DELETE"]),
                 Route("/sites/{site}/restart", self._restart, methods=["POST"]),
                 Route("/sites/{site}/runtimes", self._install, methods=["POST"]),
@@ -86,6 +88,10 @@ class MemoryAgent:
     async def _gallery(self, _: Request) -> Response:
         entry = {"id": "python3117x64", "version": "3.11.7", "build": "cpython-3.11.7", "state": "installed"}
         return JSONResponse({"entries": [{**entry, "recommended": True}]})
+
+    async def _name(self, request: Request) -> Response:
+        texts, alias = self.records.get(request.path_params["host"], ([], None))
+        return JSONResponse({"texts": texts, "alias": alias})
 
     async def _restart(self, request: Request) -> Response:
         self.restarted.append(request.path_params["site"])

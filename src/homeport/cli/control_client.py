@@ -124,6 +124,32 @@ class ControlClient:
         """Remove one app setting."""
         self._call("DELETE", f"/sites/{site_name(name)}/settings/{quote(key, safe='')}")
 
+    def change(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the limits or the configuration of a site."""
+        return self._object("PATCH", f"/sites/{site_name(name)}", changes)
+
+    def hostnames(self, name: str) -> dict[str, Any]:
+        """Return the names of a site, and what proves a new one."""
+        return self._object("GET", f"/sites/{site_name(name)}/hostnames")
+
+    def add_hostname(self, name: str, host: str, *, unverified: bool) -> dict[str, Any]:
+        """Give a site a further host name."""
+        path = f"/sites/{site_name(name)}/hostnames/{quote(host, safe='')}"
+        return self._object("PUT", path, {"unverified": unverified})
+
+    def remove_hostname(self, name: str, host: str) -> None:
+        """Take a host name from a site."""
+        self._call("DELETE", f"/sites/{site_name(name)}/hostnames/{quote(host, safe='')}")
+
+    def add_certificate(self, name: str, certificate: str, key: str) -> dict[str, Any]:
+        """Serve a site's names with a given certificate."""
+        body = {"certificate": certificate, "key": key}
+        return self._object("POST", f"/sites/{site_name(name)}/certificates", body)
+
+    def remove_certificate(self, name: str, thumbprint: str) -> None:
+        """Forget a certificate."""
+        self._call("DELETE", f"/sites/{site_name(name)}/certificates/{quote(thumbprint, safe='')}")
+
     def gallery(self) -> list[dict[str, Any]]:
         """Return the Pythons that can be had, newest first."""
         entries: list[dict[str, Any]] = self._object("GET", "/gallery")["entries"]

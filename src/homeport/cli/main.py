@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from homeport.cli.commands import deployments, extensions, publishing, settings, sites, tokens, xdt
+from homeport.cli.commands import (
+    certificates,
+    deployments,
+    extensions,
+    names,
+    publishing,
+    settings,
+    sites,
+    tokens,
+    xdt,
+)
 from homeport.cli.commands.check import check
 from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
@@ -34,6 +44,10 @@ def homeport_app() -> typer.Typer:
     app.command("publish-profile")(publish_profile)
     app.add_typer(publishing.app, name="publishing-user")
     app.add_typer(tokens.app, name="token")
+    app.add_typer(names.app, name="hostname")
+    app.command()(names.hosts)
+    app.add_typer(certificates.app, name="certificate")
+    app.add_typer(certificates.authority, name="ca")
     app.command()(deploy)
     app.add_typer(deployments.app, name="deployments")
     app.command()(logs)

@@ -15,6 +15,7 @@ from homeport.control.api import control_api
 from homeport.control.authorize import authorize_api
 from homeport.control.delivery import Delivery
 from homeport.control.lockout import Lockout
+from homeport.control.names import Names
 from homeport.control.options import ControlOptions
 from homeport.control.publishing import Publishing
 from homeport.control.secrets_at_rest import open_secret_box
@@ -46,13 +47,14 @@ async def _run(options: ControlOptions) -> None:
     service = ControlService(store, agent, delivery, options)
     profiles = Publishing(store, publishing, options)
     tokens = AccessTokens(AccessTokenStore(engine), time.time)
+    names = Names(store, agent, service, options, verification_id=box.public_id("asuid"))
     stop = stop_event()
     try:
         with private_listener(options.auth_socket) as auth, private_listener(options.socket) as control:
             _open_to_nginx(options.auth_socket)
             async with asyncio.TaskGroup() as tasks:
                 background = tasks.create_task(
-                    _in_background(delivery, service, profiles, tokens, stop, control)
+                    _in_background(delivery, service, profiles, names, tokens, stop, control)
                 )
                 authorize = authorize_api(publishing.access, Lockout(time.monotonic), tokens)
                 await serve(authorize, auth, stop)
@@ -66,13 +68,14 @@ async def _in_background(
     delivery: Delivery,
     service: ControlService,
     publishing: Publishing,
+    names: Names,
     access: AccessTokens,
     stop: asyncio.Event,
     control: socket.socket,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
-        await serve(control_api(service, publishing, access, tasks), control, stop)
+        await serve(control_api(service, publishing, names, access, tasks), control, stop)
 
 
 def _open_to_nginx(path: Path) -> None:

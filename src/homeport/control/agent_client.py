@@ -74,6 +74,11 @@ class AgentClient:
             missing=tuple(answer.get("missing", ())),
         )
 
+    async def name_records(self, host: str) -> tuple[tuple[str, ...], str | None]:
+        """Return the TXT records of `asuid.<host>`, and what the host is an alias of. Raises `Unavailable`."""
+        answer = await self._call("GET", f"/names/{quote(host, safe='')}")
+        return tuple(answer["texts"]), answer["alias"]
+
     async def restart(self, site: str) -> None:
         """Replace every process of a site. Raises `NotFound`."""
         await self._call("POST", f"/sites/{quote(site)}/restart")

@@ -1,7 +1,6 @@
 """The API behind the command line, on a Unix socket that only our own user can open."""
 
 import asyncio
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,9 +8,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from homeport.control.access_tokens import AccessTokens
+from homeport.control.names import Names
+from homeport.control.names_api import names_routes
 from homeport.control.publishing import Publishing
+from homeport.control.request_body import json_object, text_of
 from homeport.control.service import ControlService
-from homeport.model.errors import Invalid, NotFound
+from homeport.model.errors import NotFound
 from homeport.model.site import SiteState
 from homeport.node.local_api import Progress, exception_handlers, progress_lines
 
@@ -20,7 +22,11 @@ _ACTIONS = {"start": SiteState.RUNNING, "stop": SiteState.STOPPED}
 
 
 def control_api(
-    service: ControlService, publishing: Publishing, access: AccessTokens, tasks: asyncio.TaskGroup
+    service: ControlService,
+    publishing: Publishing,
+    names: Names,
+    access: AccessTokens,
+    tasks: asyncio.TaskGroup,
 ) -> Starlette:
     """Return the application; installations run in `tasks`, so they go on when a client leaves."""
 
@@ -31,13 +37,15 @@ def control_api(
         return JSONResponse({"sites": await service.sites()})
 
     async def post_sites(request: Request) -> Response:
-        return JSONResponse(await service.create(_text(await _object(request), "name")), status_code=201)
+        return JSONResponse(
+            await service.create(text_of(await json_object(request), "name")), status_code=201
+        )
 
     async def get_site(request: Request) -> Response:
         return JSONResponse(await service.site(request.path_params["name"]))
 
     async def patch_site(request: Request) -> Response:
-        return JSONResponse(await service.change(request.path_params["name"], await _object(request)))
+        return JSONResponse(await service.change(request.path_params["name"], await json_object(request)))
 
     async def delete_site(request: Request) -> Response:
         await service.delete(request.path_params["name"])
@@ -59,13 +67,13 @@ def control_api(
 
     async def put_settings(request: Request) -> Response:
         replace = request.method == "PUT"
-        settings = await _object(request)
+        settings = await json_object(request)
         return JSONResponse(
             await service.put_settings(request.path_params["name"], settings, replace=replace)
         )
 
     async def put_setting(request: Request) -> Response:
-        settings = {request.path_params["key"]: (await _object(request)).get("value")}
+        settings = {request.path_params["key"]: (await json_object(request)).get("value")}
         await service.put_settings(request.path_params["name"], settings, replace=False)
         return Response(status_code=204)
 
@@ -82,14 +90,14 @@ def control_api(
         return JSONResponse(await publishing.basic_auth(request.path_params["name"]))
 
     async def patch_basic_auth(request: Request) -> Response:
-        changes = await _object(request)
+        changes = await json_object(request)
         return JSONResponse(await publishing.set_basic_auth(request.path_params["name"], changes))
 
     async def get_publishing_user(_: Request) -> Response:
         return JSONResponse(await publishing.user())
 
     async def put_publishing_user(request: Request) -> Response:
-        body = await _object(request)
+        body = await json_object(request)
         return JSONResponse(
             await publishing.set_user(body.get("publishingUserName"), body.get("publishingPassword"))
         )
@@ -102,7 +110,7 @@ def control_api(
         return JSONResponse({"tokens": await access.tokens(request.path_params["name"])})
 
     async def post_tokens(request: Request) -> Response:
-        body = await _object(request)
+        body = await json_object(request)
         made = await access.create_token(request.path_params["name"], body.get("name"), body.get("days"))
         return JSONResponse(made, status_code=201)
 
@@ -117,8 +125,8 @@ def control_api(
         return JSONResponse({"extensions": await service.extensions(request.path_params["name"])})
 
     async def post_extensions(request: Request) -> Response:
-        name, body = request.path_params["name"], await _object(request)
-        extension_id, policy = _text(body, "id"), _text(body, "policy", "same-minor")
+        name, body = request.path_params["name"], await json_object(request)
+        extension_id, policy = text_of(body, "id"), text_of(body, "policy", "same-minor")
         await service.extensions(name)  # an unknown site is an ordinary 404
 
         async def install(progress: Progress) -> object:
@@ -155,25 +163,9 @@ def control_api(
             Route("/sites/{name}/tokens", get_tokens, methods=["GET"]),
             Route("/sites/{name}/tokens", post_tokens, methods=["POST"]),
             Route("/sites/{name}/tokens/{token:path}", delete_token, methods=["DELETE"]),
+            *names_routes(names),
             Route("/sites/{name}/{action}", post_action, methods=["POST"]),
             Route("/gallery", get_gallery),
         ],
         exception_handlers=exception_handlers(_LOG),
     )
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    try:
-        value = await request.json()
-    except ValueError as error:
-        raise Invalid(f"The request's body is not JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise Invalid("The request's body must be a JSON object.")
-    return value
-
-
-def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise Invalid(f"The request's body must name '{name}' as a text.")
-    return value

@@ -6,7 +6,7 @@ from typing import Any
 
 from homeport.control.options import ControlOptions
 from homeport.control.store.sites import StoredSite
-from homeport.model.site import DesiredSite
+from homeport.model.site import DesiredSite, SiteCertificate
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -22,6 +22,11 @@ def desired_site(site: StoredSite, options: ControlOptions) -> DesiredSite:
         app_settings={name: value.reveal() for name, value in site.app_settings.items()},
         runtimes=site.runtimes,
         limits=site.limits,
+        config=site.config,
+        certificates=tuple(
+            SiteCertificate(thumbprint=each.thumbprint, names=each.names, pem=each.pem.reveal())
+            for each in site.certificates
+        ),
     )
 
 
@@ -49,6 +54,10 @@ def site_to_json(
         "uid": site.uid,
         "created": site.created,
         "limits": dataclasses.asdict(site.limits),
+        "config": dataclasses.asdict(site.config),
+        "certificates": [
+            {"thumbprint": each.thumbprint, "names": list(each.names)} for each in site.certificates
+        ],
         "runtimes": [dataclasses.asdict(runtime) for runtime in site.runtimes],
         "ready": seen.get("ready"),
         "problem": seen.get("problem") or "",

@@ -16,7 +16,15 @@ from homeport.control.options import ControlOptions
 from homeport.control.secrets_at_rest import new_password
 from homeport.control.store.sites import SiteStore, StoredSite
 from homeport.model.errors import HomeportError, Invalid, NotFound, Unavailable
-from homeport.model.site import InstalledRuntime, Limits, SiteState, site_name
+from homeport.model.site import (
+    MINIMUM_TLS,
+    MOST_HTTP_LOG_MEGABYTES,
+    InstalledRuntime,
+    Limits,
+    SiteConfig,
+    SiteState,
+    site_name,
+)
 from homeport.node.local_api import Progress
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +81,7 @@ class ControlService:
         """Create a site. Raises `Invalid` for its name, `Conflict` when it exists."""
         name = site_name(text)
         await asyncio.to_thread(self._store.create, name, password=new_password())
-        await self._bring_about(name)
+        await self.bring_about(name)
         return await self.site(name)
 
     async def delete(self, name: str) -> None:
@@ -86,7 +94,7 @@ class ControlService:
     async def set_state(self, name: str, state: SiteState) -> dict[str, object]:
         """Start or stop a site. Raises `NotFound`."""
         site = await asyncio.to_thread(self._store.set_state, name, state)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         return await self.site(name)
 
     async def restart(self, name: str) -> dict[str, object]:
@@ -94,22 +102,25 @@ class ControlService:
         site = await asyncio.to_thread(self._store.site, name)
         if site.state is not SiteState.RUNNING:
             return await self.set_state(name, SiteState.RUNNING)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         await self._agent.restart(site.name)
         return await self.site(name)
 
     async def change(self, name: str, changes: Mapping[str, Any]) -> dict[str, object]:
-        """Change `state` or `limits` of a site. Raises `NotFound`, and `Invalid` for anything else."""
-        if unknown := sorted(changes.keys() - {"state", "limits"}):
-            raise Invalid(f"'{unknown[0]}' of a site cannot be changed; state and limits can.")
+        """Change `state`, `limits` or `config` of a site. Raises `NotFound`, and `Invalid` for anything else."""
+        if unknown := sorted(changes.keys() - {"state", "limits", "config"}):
+            raise Invalid(f"'{unknown[0]}' of a site cannot be changed; state, limits and config can.")
         site = await asyncio.to_thread(self._store.site, name)
         state = _state(changes["state"]) if "state" in changes else None
         limits = limits_from_json(site.limits, changes["limits"]) if "limits" in changes else None
+        config = config_from_json(site.config, changes["config"]) if "config" in changes else None
+        if config is not None:
+            await asyncio.to_thread(self._store.set_config, name, config)
         if state is not None:
             await asyncio.to_thread(self._store.set_state, name, state)
         if limits is not None:
             await asyncio.to_thread(self._store.set_limits, name, limits)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         return await self.site(name)
 
     async def settings(self, name: str) -> dict[str, str]:
@@ -122,13 +133,13 @@ class ControlService:
         for key, value in settings.items():
             check_setting(key, value)
         site = await asyncio.to_thread(self._store.put_settings, name, settings, replace=replace)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         return _revealed(site)
 
     async def delete_setting(self, name: str, setting: str) -> None:
         """Remove an app setting. Raises `NotFound`."""
         site = await asyncio.to_thread(self._store.delete_setting, name, setting)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
 
     async def gallery(self) -> Sequence[Mapping[str, Any]]:
         """Return the Pythons that can be had, newest first."""
@@ -147,7 +158,7 @@ class ControlService:
         await self._delivery.deliver()
         done = await self._agent.install(site.name, extension_id, policy=policy, progress=progress)
         await asyncio.to_thread(self._store.put_runtime, site.name, done.runtime)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         return {**asdict(done.runtime), "note": done.note}
 
     async def uninstall(self, name: str, extension_id: str) -> dict[str, object]:
@@ -162,10 +173,11 @@ class ControlService:
             if not isinstance(error, NotFound) and error.code != _RUNTIME_GONE:
                 raise
         await asyncio.to_thread(self._store.delete_runtime, site.name, runtime.folder)
-        await self._bring_about(site.name)
+        await self.bring_about(site.name)
         return dict(asdict(runtime))
 
-    async def _bring_about(self, name: str) -> None:
+    async def bring_about(self, name: str) -> None:
+        """Have the agent make true what is stored of a site. Raises `Unavailable`."""
         problems = await self._delivery.deliver()
         if name in problems:
             raise Unavailable(
@@ -214,6 +226,24 @@ def limits_from_json(before: Limits, changes: object) -> Limits:
         if not (value is None and optional) and (type(value) is not int or value <= 0):
             raise Invalid(f"The limit {name} must be a whole number above 0{' or null' if optional else ''}.")
     return Limits(**{**known, **changes})
+
+
+def config_from_json(before: SiteConfig, changes: object) -> SiteConfig:
+    """Return a configuration with some of it changed. Raises `Invalid`."""
+    known = asdict(before)
+    if not isinstance(changes, dict) or changes.keys() - known.keys():
+        raise Invalid(f"The configuration is given as an object with any of: {', '.join(known)}.")
+    for name, value in changes.items():
+        if type(value) is not type(known[name]):
+            raise Invalid(f"'{value}' cannot be {name}; it is {known[name]!r} now.")
+    made = SiteConfig(**{**known, **changes})
+    if made.minimum_tls not in MINIMUM_TLS:
+        raise Invalid(f"The minimum TLS version is {' or '.join(MINIMUM_TLS)}, not '{made.minimum_tls}'.")
+    if not 1 <= made.http_log_megabytes <= MOST_HTTP_LOG_MEGABYTES or not 0 <= made.http_log_days <= 99999:
+        raise Invalid(
+            f"Access logs keep 1 to {MOST_HTTP_LOG_MEGABYTES} megabytes, for 1 to 99999 days or 0 (no end)."
+        )
+    return made
 
 
 def homeport_version() -> str:

@@ -53,6 +53,37 @@ class Limits:
     request_body_bytes: int = 1024 * 1024 * 1024
 
 
+MINIMUM_TLS = ("1.2", "1.3")
+"""The versions that a site may ask for at least; nothing older is spoken at all."""
+
+MOST_HTTP_LOG_MEGABYTES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """How a site meets the web.
+
+    `https_only` redirects plain HTTP. `minimum_tls` is one of `MINIMUM_TLS`. `http_logging` writes access logs, of
+    which `http_log_megabytes` are kept, and for `http_log_days` days (0: as long as there is room), as App Service's
+    `httpLoggingEnabled` and its retention.
+    """
+
+    https_only: bool = False
+    minimum_tls: str = "1.2"
+    http_logging: bool = False
+    http_log_megabytes: int = 35
+    http_log_days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCertificate:
+    """A certificate that the owner gave: `pem` is the key, the certificate and its chain, for `names`."""
+
+    thumbprint: str
+    names: tuple[str, ...]
+    pem: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledRuntime:
     """A Python in a site: `folder` below /home, the id asked for, the version that it really is.
@@ -80,3 +111,5 @@ class DesiredSite:
     app_settings: Mapping[str, str] = field(default_factory=dict)
     runtimes: tuple[InstalledRuntime, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    config: SiteConfig = field(default_factory=SiteConfig)
+    certificates: tuple[SiteCertificate, ...] = ()

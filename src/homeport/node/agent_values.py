@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.model.errors import Invalid
-from homeport.model.site import DesiredSite, InstalledRuntime, Limits, SiteState, site_name
+from homeport.model.site import (
+    DesiredSite,
+    InstalledRuntime,
+    Limits,
+    SiteCertificate,
+    SiteConfig,
+    SiteState,
+    site_name,
+)
 
 
 def desired_site_from_json(value: Mapping[str, Any]) -> DesiredSite:
@@ -20,6 +28,11 @@ def desired_site_from_json(value: Mapping[str, Any]) -> DesiredSite:
             app_settings=dict(value.get("app_settings", {})),
             runtimes=tuple(InstalledRuntime(**runtime) for runtime in value.get("runtimes", ())),
             limits=Limits(**value["limits"]) if value.get("limits") else Limits(),
+            config=SiteConfig(**value.get("config", {})),
+            certificates=tuple(
+                SiteCertificate(**{**each, "names": tuple(each["names"])})
+                for each in value.get("certificates", ())
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid(
@@ -34,9 +47,13 @@ def desired_site_to_json(site: DesiredSite) -> dict[str, object]:
         "app_settings": dict(site.app_settings),
         "runtimes": [_fields(runtime) for runtime in site.runtimes],
         "limits": _fields(site.limits),
+        "config": _fields(site.config),
+        "certificates": [_fields(certificate) for certificate in site.certificates],
     }
 
 
-def _fields(value: DesiredSite | InstalledRuntime | Limits) -> dict[str, object]:
+def _fields(
+    value: DesiredSite | InstalledRuntime | Limits | SiteConfig | SiteCertificate,
+) -> dict[str, object]:
     """Take a value apart, one level deep: `asdict` copies all levels, far too slowly for every site at once."""
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

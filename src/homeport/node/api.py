@@ -11,6 +11,7 @@ from starlette.routing import Route
 from homeport.node.agent import Agent
 from homeport.node.agent_values import desired_site_from_json
 from homeport.node.local_api import exception_handlers, progress_lines
+from homeport.node.name_records import find_records
 
 _LOG = "logs/agent.log"
 
@@ -38,6 +39,9 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
                 "missing": list(agent.missing),
             }
         )
+
+    async def get_name(request: Request) -> Response:
+        return JSONResponse(dataclasses.asdict(await find_records(request.path_params["host"])))
 
     async def post_restart(request: Request) -> Response:
         site = agent.site(request.path_params["site"])
@@ -75,6 +79,7 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
             Route("/desired", put_desired, methods=["PUT"]),
             Route("/observed", get_observed),
             Route("/gallery", get_gallery),
+            Route("/names/{host}", get_name),
             Route("/sites/{site}", delete_site, methods=["DELETE"]),
             Route("/sites/{site}/restart", post_restart, methods=["POST"]),
             Route("/sites/{site}/runtimes", post_runtime, methods=["POST"]),

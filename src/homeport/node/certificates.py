@@ -4,6 +4,7 @@ Each certificate is one file with its key first, which nginx reads when a connec
 """
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import trustme
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from homeport.model.host_name import covers_host
+from homeport.model.site import DesiredSite, SiteCertificate
+
 _AUTHORITY_NAME = "Homeport local authority"
 _PLATFORM = "_platform"
 """No site can have this name."""
 _VALID = timedelta(days=397)
 """Some browsers believe nothing that is valid for longer."""
+_CLOCKS_DIFFER = timedelta(days=1)
 _RENEWED_BEFORE_END = timedelta(days=30)
 
 
@@ -52,14 +57,26 @@ class LocalAuthority:
         """Return the file for these host names, made anew when they changed, it ends soon or another authority made it."""
         path = self._hosts / f"{name}.pem"
         if not (path.exists() and self._still_good(path, set(hostnames))):
-            leaf = self._authority.issue_cert(*hostnames, not_after=datetime.now(UTC) + _VALID)
+            now = datetime.now(UTC)
+            leaf = self._authority.issue_cert(
+                *hostnames, not_before=now - _CLOCKS_DIFFER, not_after=now - _CLOCKS_DIFFER + _VALID
+            )
             parts = (leaf.private_key_pem, *leaf.cert_chain_pems)
             _write(path, b"".join(part.bytes() for part in parts), mode=0o600, group=self._group)
         return path
 
-    def forget(self, name: str) -> None:
-        """Remove a site's certificate."""
-        (self._hosts / f"{name}.pem").unlink(missing_ok=True)
+    def keep(self, site: str, given: Mapping[str, str]) -> None:
+        """Keep exactly these given certificates of a site: PEM texts by thumbprint, in `<site>.<thumbprint>.pem`."""
+        files = {self._hosts / f"{site}.{thumbprint}.pem": pem for thumbprint, pem in given.items()}
+        for path in set(self._hosts.glob(f"{site}.*.pem")) - files.keys():
+            path.unlink()
+        for path, pem in files.items():
+            _write(path, pem.encode(), mode=0o600, group=self._group)
+
+    def forget(self, site: str) -> None:
+        """Remove all certificates of a site."""
+        self.keep(site, {})
+        (self._hosts / f"{site}.pem").unlink(missing_ok=True)
 
     def _still_good(self, path: Path, hostnames: set[str]) -> bool:
         try:
@@ -87,15 +104,51 @@ class LocalAuthority:
         return authority
 
 
+class SiteCertificates:
+    """The certificates of one site, written when its names or the given certificates change.
+
+    `view` is the folder of certificates where nginx sees it.
+    """
+
+    def __init__(self, authority: LocalAuthority, *, domain: str, view: Path) -> None:
+        self._authority = authority
+        self._domain = domain
+        self._view = view
+        self._given: tuple[SiteCertificate, ...] | None = None
+        self._issued: tuple[str, ...] = ()
+
+    def files(self, site: DesiredSite) -> dict[str, str]:
+        """Return the file, where nginx sees it, for each host name that needs another than the platform's."""
+        if site.certificates != self._given:
+            self._authority.keep(site.name, {each.thumbprint: each.pem for each in site.certificates})
+            self._given = site.certificates
+        given = {name: self._find(name, site) for name in site.hostnames}
+        issued = tuple(name for name in site.hostnames if not (given[name] or self._has_platforms(name)))
+        if issued and issued != self._issued:
+            self._authority.issue(site.name, issued)
+        self._issued = issued
+        files = {name: f"{site.name}.{thumbprint}.pem" for name, thumbprint in given.items() if thumbprint}
+        files |= dict.fromkeys(issued, f"{site.name}.pem")
+        return {name: str(self._view / file) for name, file in files.items()}
+
+    def renew(self, site: str) -> None:
+        """Replace the certificate that we made, if it ends soon."""
+        if self._issued:
+            self._authority.issue(site, self._issued)
+
+    def _find(self, host: str, site: DesiredSite) -> str | None:
+        """Find the given certificate for a host name, one that names it before one with a wildcard."""
+        exact = (each.thumbprint for each in site.certificates if host in each.names)
+        wild = (each.thumbprint for each in site.certificates if covers_host(each.names, host))
+        return next(exact, None) or next(wild, None)
+
+    def _has_platforms(self, host: str) -> bool:
+        return has_wildcard(self._domain) and covers_host((f"*.{self._domain}",), host)
+
+
 def has_wildcard(domain: str) -> bool:
     """Tell whether clients believe `*.domain`: not below a name of one label, as `localhost` is."""
     return "." in domain
-
-
-def below(name: str, domain: str) -> bool:
-    """Tell whether a host name is one label below a domain: what `*.domain` covers."""
-    label, _, rest = name.partition(".")
-    return bool(label) and rest == domain
 
 
 def _write(path: Path, data: bytes, *, mode: int, group: int | None = None) -> None:

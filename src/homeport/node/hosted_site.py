@@ -17,7 +17,7 @@ from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
 from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
 from homeport.node.allowance import Allowance
-from homeport.node.certificates import LocalAuthority, below, has_wildcard
+from homeport.node.certificates import LocalAuthority, SiteCertificates
 from homeport.node.cgroups import Cgroups
 from homeport.node.control_plane import ControlPlane
 from homeport.node.layout import NodeLayout
@@ -135,7 +135,9 @@ class HostedSite:
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._postponed: set[str] = set()
         self._postponement: asyncio.TimerHandle | None = None
-        self._certified: tuple[str, ...] = ()
+        self._certificates = SiteCertificates(
+            node.authority, domain=node.options.domain, view=node.layout.certificates_view
+        )
         self.plan = _EMPTY_PLAN
         self.reason = ""
 
@@ -257,24 +259,18 @@ class HostedSite:
                 request_body_bytes=site.limits.request_body_bytes,
                 entrances=self.http_pools.entrances(self.plan.http_pools),
                 links_are_refused=node.options.mounts_refuse_links,
+                https_only=site.config.https_only,
+                minimum_tls=site.config.minimum_tls,
             )
         )
 
     def certificates(self) -> dict[str, str]:
         """Return the certificate's file for each host name that the platform's own certificate does not cover."""
-        domain = self._node.options.domain
-        names = tuple(
-            name for name in self.desired.hostnames if not (has_wildcard(domain) and below(name, domain))
-        )
-        if names and names != self._certified:
-            self._node.authority.issue(self.desired.name, names)
-            self._certified = names
-        return dict.fromkeys(names, str(self._node.layout.certificates_view / f"{self.desired.name}.pem"))
+        return self._certificates.files(self.desired)
 
     def renew_certificate(self) -> None:
         """Replace the site's certificate if it ends soon; nginx shows the new one without being told."""
-        if self._certified:
-            self._node.authority.issue(self.desired.name, self._certified)
+        self._certificates.renew(self.desired.name)
 
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""

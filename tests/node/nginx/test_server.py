@@ -569,9 +569,17 @@ def certificate(path: Path, *names: str) -> Path:
     return path
 
 
-def over_tls(folders: Folders, *, server_name: str, host: str) -> bytes:
+def over_tls(
+    folders: Folders,
+    *,
+    server_name: str,
+    host: str,
+    oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+) -> bytes:
     assert folders.tls_port is not None
     context = ssl.create_default_context(cafile=str(folders.certificate))
+    context.minimum_version, context.maximum_version = oldest, newest
     with (
         socket.create_connection(("127.0.0.1", folders.tls_port), timeout=DEADLINE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=server_name) as client,
@@ -639,6 +647,39 @@ def test_no_name_given_to_tls_chooses_a_file(server_name: str, folders: Folders,
         with client:
             shown = ssl.DER_cert_to_PEM_cert(client.getpeercert(binary_form=True) or b"")
     assert shown.strip() in folders.certificate.read_text()
+
+
+def test_plain_http_is_sent_to_https_where_the_owner_wants_it(folders: Folders, stack: ExitStack) -> None:
+    folders.tls_port, folders.certificate = free_port(), certificate(folders.root / "all.pem", HOST)
+    nginx, app = serve(folders, stack, https_only=True)
+
+    answer = nginx.request("/a%20b/?x=%0d%0a1", method="POST", body=b"secret")
+
+    assert answer.status == 301
+    assert answer.headers["location"] == f"https://{HOST}:{folders.tls_port}/a%20b/?x=%0d%0a1"
+    assert app.requests == []
+    assert over_tls(folders, server_name=HOST, host=HOST).startswith(b"HTTP/1.1 200")
+
+
+def test_old_tls_is_refused_where_the_owner_wants_it(folders: Folders, stack: ExitStack) -> None:
+    folders.tls_port, folders.certificate = free_port(), certificate(folders.root / "all.pem", HOST)
+    _, app = serve(folders, stack, minimum_tls="1.3")
+
+    old = over_tls(folders, server_name=HOST, host=HOST, newest=ssl.TLSVersion.TLSv1_2)
+
+    assert (old[:12], b"TLS 1.3 or newer" in old, app.requests) == (b"HTTP/1.1 403", True, [])
+    assert over_tls(folders, server_name=HOST, host=HOST).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tls_that_is_broken_is_not_spoken_at_all(
+    version: ssl.TLSVersion, folders: Folders, stack: ExitStack
+) -> None:
+    serve_tls(folders, stack)
+
+    with pytest.raises(ssl.SSLError):
+        over_tls(folders, server_name=HOST, host=HOST, oldest=version, newest=version)
 
 
 def test_browsers_may_speak_http_2(folders: Folders, stack: ExitStack) -> None:

@@ -115,6 +115,31 @@ def basic_auth(
         show_line(f"{key}  {'on' if allowed else 'off'}")
 
 
+@app.command("set")
+def set_config(
+    name: Site,
+    *,
+    https_only: Annotated[
+        bool | None, typer.Option("--https-only/--no-https-only", help="Redirect plain HTTP to HTTPS.")
+    ] = None,
+    minimum_tls: Annotated[
+        str | None, typer.Option("--min-tls", metavar="1.2|1.3", help="Refuse older TLS.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change how a site meets the web; without an option, show it."""
+    given = {"https_only": https_only, "minimum_tls": minimum_tls}
+    changes = {key: value for key, value in given.items() if value is not None}
+    with open_control(data) as control:
+        site = control.change(name, {"config": changes}) if changes else control.site(name)
+    if as_json:
+        show_json(site["config"])
+        return
+    for key, value in site["config"].items():
+        show_line(f"{key:<20}{str(value).lower()}")
+
+
 @app.command()
 def delete(
     name: Site,

@@ -37,6 +37,7 @@ SITES = sa.Table(
     sa.Column("publishing_user", sa.String(80), nullable=False),
     sa.Column("publishing_password", sa.LargeBinary, nullable=False),
     sa.Column("limits", sa.JSON, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("basic_auth_scm", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("basic_auth_ftp", sa.Boolean, nullable=False, server_default=sa.true()),
 )
@@ -93,3 +94,13 @@ ACCESS_TOKENS = sa.Table(
 The secret itself is not here, only its SHA-256; `name` is the session's user or the token's name, `proof` ties a
 session to the password it was made with. Times are seconds since 1970.
 """
+
+CERTIFICATES = sa.Table(
+    "certificates",
+    METADATA,
+    _of_site(),
+    sa.Column("thumbprint", sa.String(40), primary_key=True),
+    sa.Column("names", sa.JSON, nullable=False),
+    sa.Column("pem", sa.LargeBinary, nullable=False),
+)
+"""Certificates with their keys, encrypted; `names` are those that each is for."""

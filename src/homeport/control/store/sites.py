@@ -9,13 +9,22 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from homeport.control.secrets_at_rest import SecretBox
-from homeport.control.store.schema import APP_SETTINGS, HOST_NAMES, PLATFORM, RUNTIMES, SITES
+from homeport.control.store.schema import APP_SETTINGS, CERTIFICATES, HOST_NAMES, PLATFORM, RUNTIMES, SITES
 from homeport.model.errors import Conflict, NotFound
 from homeport.model.secret import Secret
-from homeport.model.site import InstalledRuntime, Limits, SiteName, SiteState
+from homeport.model.site import InstalledRuntime, Limits, SiteConfig, SiteName, SiteState
 
 _NOBODY = (65534, 65535)
 """Ids that Unix gives to nobody; no site gets them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCertificate:
+    """A certificate that an owner gave, for `names`; `pem` holds its key."""
+
+    thumbprint: str
+    names: tuple[str, ...]
+    pem: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +44,8 @@ class StoredSite:
     app_settings: Mapping[str, Secret] = field(default_factory=dict)
     runtimes: tuple[InstalledRuntime, ...] = ()
     hostnames: tuple[str, ...] = ()
+    config: SiteConfig = field(default_factory=SiteConfig)
+    certificates: tuple[StoredCertificate, ...] = ()
 
 
 class SiteStore:
@@ -104,6 +115,60 @@ class SiteStore:
     def set_limits(self, name: str, limits: Limits) -> StoredSite:
         """Give a site other limits. Raises `NotFound`."""
         return self._change(name, limits=dataclasses.asdict(limits))
+
+    def set_config(self, name: str, config: SiteConfig) -> StoredSite:
+        """Change how a site meets the web. Raises `NotFound`."""
+        return self._change(name, config=dataclasses.asdict(config))
+
+    def put_host_name(self, name: str, host: str) -> StoredSite:
+        """Give a site a further host name. Raises `NotFound`, and `Conflict` when another site has it."""
+        with self._engine.begin() as connection:
+            site_id = _site_id(connection, name)
+            query = sa.select(SITES.c.id, SITES.c.name).join(HOST_NAMES).where(HOST_NAMES.c.name == host)
+            owner = connection.execute(query).first()
+            if owner is not None and owner[0] != site_id:
+                raise Conflict(f"'{host}' belongs to the site '{owner[1]}'.", code="HostNameTaken")
+            if owner is None:
+                connection.execute(HOST_NAMES.insert().values(name=host, site_id=site_id))
+                _raise_revision(connection)
+            return self._read(connection, site_id=site_id)[0]
+
+    def delete_host_name(self, name: str, host: str) -> StoredSite:
+        """Take a host name from a site. Raises `NotFound`."""
+        with self._engine.begin() as connection:
+            site_id = _site_id(connection, name)
+            mine = (HOST_NAMES.c.site_id == site_id, HOST_NAMES.c.name == host)
+            if connection.execute(HOST_NAMES.delete().where(*mine)).rowcount == 0:
+                raise NotFound(f"The site '{name}' has no host name '{host}'.", code="HostNameNotFound")
+            _raise_revision(connection)
+            return self._read(connection, site_id=site_id)[0]
+
+    def put_certificate(self, name: str, certificate: StoredCertificate) -> StoredSite:
+        """Remember a certificate of a site. Raises `NotFound`."""
+        with self._engine.begin() as connection:
+            site_id = _site_id(connection, name)
+            connection.execute(_certificate_of(site_id, certificate.thumbprint))
+            connection.execute(
+                CERTIFICATES.insert().values(
+                    site_id=site_id,
+                    thumbprint=certificate.thumbprint,
+                    names=list(certificate.names),
+                    pem=self._box.seal(certificate.pem),
+                )
+            )
+            _raise_revision(connection)
+            return self._read(connection, site_id=site_id)[0]
+
+    def delete_certificate(self, name: str, thumbprint: str) -> StoredSite:
+        """Forget a certificate of a site. Raises `NotFound`."""
+        with self._engine.begin() as connection:
+            site_id = _site_id(connection, name)
+            if connection.execute(_certificate_of(site_id, thumbprint)).rowcount == 0:
+                raise NotFound(
+                    f"The site '{name}' has no certificate '{thumbprint}'.", code="CertificateNotFound"
+                )
+            _raise_revision(connection)
+            return self._read(connection, site_id=site_id)[0]
 
     def set_password(self, name: str, password: Secret) -> StoredSite:
         """Give a site another publishing password. Raises `NotFound`."""
@@ -184,6 +249,7 @@ class SiteStore:
         settings = _by_site(connection, APP_SETTINGS, only)
         runtimes = _by_site(connection, RUNTIMES, only)
         names = _by_site(connection, HOST_NAMES, only)
+        certificates = _by_site(connection, CERTIFICATES, only)
         rows = connection.execute(sa.select(SITES).where(only).order_by(SITES.c.name)).mappings()
         return tuple(
             StoredSite(
@@ -200,6 +266,15 @@ class SiteStore:
                 app_settings={each["name"]: self._box.open(each["value"]) for each in settings[row["id"]]},
                 runtimes=tuple(_runtime(each) for each in runtimes[row["id"]]),
                 hostnames=tuple(each["name"] for each in names[row["id"]]),
+                config=SiteConfig(**row["config"]),
+                certificates=tuple(
+                    StoredCertificate(
+                        thumbprint=each["thumbprint"],
+                        names=tuple(each["names"]),
+                        pem=self._box.open(each["pem"]),
+                    )
+                    for each in certificates[row["id"]]
+                ),
             )
             for row in rows
         )
@@ -236,6 +311,12 @@ def _runtime(row: sa.RowMapping) -> InstalledRuntime:
 
 def _runtime_of(site_id: int, folder: str) -> sa.Delete:
     return RUNTIMES.delete().where(RUNTIMES.c.site_id == site_id, RUNTIMES.c.folder == folder)
+
+
+def _certificate_of(site_id: int, thumbprint: str) -> sa.Delete:
+    return CERTIFICATES.delete().where(
+        CERTIFICATES.c.site_id == site_id, CERTIFICATES.c.thumbprint == thumbprint
+    )
 
 
 def _raise_revision(connection: sa.Connection) -> None:

@@ -25,13 +25,15 @@ from homeport.node.nginx.pages import (
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
-from homeport.node.nginx.writer import Node, Text, block, directive, render
+from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive, render
 from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind, ProxyToPool
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _BELOW_HOME = "/site/wwwroot"
 """From the site's own folder on nothing is followed: a link in the place of `site` would lead to another site."""
 _SPARE_SECONDS = 60
+_HTTPS_PORT = 443
+_OLD_TLS = "/.homeport/old-tls"
 _IDLE_CONNECTIONS = "32"
 """Connections to a pool that each nginx process keeps while no request is on them; about 5 kB of memory a site."""
 _MOST_REQUESTS = "100000"
@@ -45,7 +47,8 @@ class SiteServer:
     pools by id; `entrances` says where its httpPlatform pools are reached. `content_root` is the site's content folder
     where nginx sees it. `addresses` and ports are as in `MainConfig`, which also says where certificates come from.
     `request_body_bytes` is the largest body that the plan's settings may allow. `links_are_refused`: where nginx sees
-    the content, no link can be followed.
+    the content, no link can be followed. `https_only` and
+    `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`.
     """
 
     name: str
@@ -60,6 +63,8 @@ class SiteServer:
     request_body_bytes: int = 1024 * 1024 * 1024
     entrances: HttpEntrances = field(default_factory=lambda: HttpEntrances(servers={}, activator=""))
     links_are_refused: bool = False
+    https_only: bool = False
+    minimum_tls: str = "1.2"
 
 
 def render_site(site: SiteServer) -> str:
@@ -78,7 +83,13 @@ def render_site(site: SiteServer) -> str:
 
 
 def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler) -> list[Node]:
-    head = [*_listen(site), _server_name(site.hostnames), *error_pages(), status_location()]
+    head = [
+        *_listen(site),
+        _server_name(site.hostnames),
+        *error_pages(),
+        status_location(),
+        *_transport(site),
+    ]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
         return [*head, block("location", "/", body=answer("403", stopped))]
@@ -99,6 +110,29 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
 
 def _no_links(site: SiteServer) -> Node:
     return directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}"))
+
+
+def _transport(site: SiteServer) -> list[Node]:
+    """Send plain HTTP to HTTPS, and refuse TLS that is too old: nginx decides on versions for all sites at once."""
+    nodes: list[Node] = []
+    if site.https_only and site.https_port is not None:
+        port = "" if site.https_port == _HTTPS_PORT else f":{site.https_port}"
+        target = Text("https://", Variable("host"), port, Variable("request_uri"))
+        nodes.append(
+            If(Variable("scheme"), (directive("return", "301", target),), operator="=", operand="http")
+        )
+    if site.minimum_tls == "1.3":
+        old = page("Forbidden", "This site takes connections with TLS 1.3 or newer only.")
+        nodes += [
+            If(
+                Variable("ssl_protocol"),
+                (directive("rewrite", Plain("^"), _OLD_TLS, "last"),),
+                operator="=",
+                operand="TLSv1.2",
+            ),
+            block("location", "=", _OLD_TLS, body=answer("403", old)),
+        ]
+    return nodes
 
 
 def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: RewriteCompiler) -> Sequence[Node]:
