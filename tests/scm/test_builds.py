@@ -95,6 +95,11 @@ def test_requirements_go_into_the_runtime_that_web_config_names(
     assert imported(named, "tiny")
     assert not imported(other, "tiny")
     assert list(named.glob("lib/*/site-packages/__pycache__/tiny.*.pyc"))
+    if installer == "uv":
+        entries = scm.client.get(f"/api/deployments/{record['id']}/log").json()
+        command = next(entry for entry in entries if entry["message"] == "Running deployment command...")
+        said = {child["message"]: child["type"] for child in scm.client.get(command["details_url"]).json()}
+        assert next(kind for text, kind in said.items() if "+ tiny==1.0" in text) == 0
 
 
 def test_settings_of_pip_that_uv_does_not_read_choose_pip(

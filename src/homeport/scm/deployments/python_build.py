@@ -50,15 +50,24 @@ class BuildRun:
     idle_seconds: float
     checkpoint: Callable[[], None]
 
-    def program(self, line: Sequence[str], *, directory: Path) -> int:
-        """Run a program with its lines in the log; raises `BuildFailed` where it cannot be started or hangs."""
+    def program(
+        self,
+        line: Sequence[str],
+        *,
+        directory: Path,
+        kind: Callable[[str], Kind] = lambda _line: Kind.WARNING,
+    ) -> int:
+        """Run a program with its lines in the log; raises `BuildFailed` where it cannot be started or hangs.
+
+        `kind` says how much a line on standard error matters.
+        """
         try:
             return run_program(
                 line,
                 directory=directory,
                 environment=self.environment,
                 say=self.log.child,
-                say_error=lambda text: self.log.child(text, Kind.WARNING),
+                say_error=lambda text: self.log.child(text, kind(text)),
                 idle_seconds=self.idle_seconds,
                 checkpoint=self.checkpoint,
             )
@@ -193,7 +202,7 @@ def _install(run: BuildRun, python: SitePython, required: Required, target: Path
     if uv := _usable_uv(run, python):
         run.log.child(f"Installing {shown} with uv into {python}.")
         line = [uv, "pip", "install", "--python", str(python.program), "--compile-bytecode", "--no-progress"]
-        if run.program([*line, "--color", "never", "-r", str(place)], directory=target) == 0:
+        if run.program([*line, "--color", "never", "-r", str(place)], directory=target, kind=_uv_kind) == 0:
             return
         # uv is stricter in places (one index per package, old version texts): pip has the last word.
         run.log.child("uv could not install them; trying pip.", Kind.WARNING)
@@ -203,6 +212,11 @@ def _install(run: BuildRun, python: SitePython, required: Required, target: Path
     code = run.program([*line, "-r", str(place)], directory=target)
     if code != 0:
         raise BuildFailed(f"pip could not install {shown}: it ended with exit code {code}.")
+
+
+def _uv_kind(line: str) -> Kind:
+    """Tell how much a line of uv matters: it writes everything to standard error."""
+    return Kind.WARNING if line.lower().startswith(("warning", "error", "  ×", "  ╰")) else Kind.MESSAGE
 
 
 def _usable_uv(run: BuildRun, python: SitePython) -> str | None:
