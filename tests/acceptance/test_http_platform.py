@@ -6,10 +6,12 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import websockets.exceptions
+import websockets.sync.client
 
 from acceptance.running import Platform, eventually
 
@@ -487,3 +489,168 @@ def test_processes_that_are_no_python_start_too(
     make_app("hp-shell", {"web.config": config, **files})
 
     assert platform.get("hp-shell").text.startswith("one")
+
+
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await send({"type": "websocket.send", "text": "echo " + message["text"]})
+    body = b"asgi " + scope["scheme"].encode() + b" " + scope["client"][0].encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"wsgi"]
+"""
+TORNADO = """
+import os
+import tornado.ioloop, tornado.web
+class Main(tornado.web.RequestHandler):
+    def get(self):
+        self.write("tornado")
+tornado.web.Application([("/", Main)]).listen(int(os.environ["HTTP_PLATFORM_PORT"]), "127.0.0.1")
+tornado.ioloop.IOLoop.current().start()
+"""
+DJANGO = """
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.http import HttpResponse
+from django.urls import path
+settings.configure(DEBUG=True, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x")
+urlpatterns = [path("", lambda request: HttpResponse("django " + request.get_host()))]
+execute_from_command_line(sys.argv)
+"""
+NODE = """
+const http = require("http");
+http.createServer((request, response) => response.end("node " + process.argv[2]))
+    .listen(process.env.HTTP_PLATFORM_PORT);
+"""
+FILES: dict[str, str | bytes] = {
+    "asgi.py": ASGI,
+    "wsgi.py": WSGI,
+    "tornado_app.py": TORNADO,
+    "manage.py": DJANGO,
+    "server.js": NODE,
+}
+SCRIPTS = r"D:\home\python3117x64\Scripts"
+PYTHON = r"D:\home\python3117x64\python.exe"
+SERVERS = {
+    "uvicorn": (rf"{SCRIPTS}\uvicorn.exe", "asgi:app --port %HTTP_PLATFORM_PORT%", "asgi"),
+    "hypercorn": (rf"{SCRIPTS}\hypercorn.exe", "-b 127.0.0.1:%HTTP_PLATFORM_PORT% asgi:app", "asgi"),
+    "granian": (rf"{SCRIPTS}\granian.exe", "--interface asgi --port %HTTP_PLATFORM_PORT% asgi:app", "asgi"),
+    "waitress": (
+        rf"{SCRIPTS}\waitress-serve.exe",
+        "--listen=localhost:%HTTP_PLATFORM_PORT% wsgi:app",
+        "wsgi",
+    ),
+    "gunicorn": (rf"{SCRIPTS}\gunicorn.exe", "-w 2 -b 127.0.0.1:%HTTP_PLATFORM_PORT% wsgi:app", "wsgi"),
+    "tornado": (PYTHON, "tornado_app.py", "tornado"),
+    "django": (PYTHON, "manage.py runserver %HTTP_PLATFORM_PORT%", "django"),
+    "node": ("node.exe", "server.js %HTTP_PLATFORM_PORT%", "node"),
+}
+
+
+@pytest.fixture(scope="module")
+def servers(platform: Platform) -> Iterator[str]:
+    """Give a site into whose Python the servers have been installed by pip."""
+    site = "hp-servers"
+    platform.homeport("site", "create", site)
+    platform.homeport("extension", "add", site, "python3117x64")
+    platform.write(site, FILES)
+    packages = "uvicorn[standard] hypercorn granian waitress gunicorn tornado django"
+    with platform.scm(site) as scm:
+        scm.timeout = 300
+        answer = scm.post(
+            "/api/command",
+            json={
+                "command": rf"{PYTHON} -m pip install {packages}",
+                "dir": "site\\wwwroot",
+            },
+        ).raise_for_status()
+    assert answer.json()["ExitCode"] == 0, answer.json()
+    yield site
+    platform.homeport("site", "delete", site, "--yes", check=False)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("server", SERVERS)
+def test_servers_of_every_kind_run(platform: Platform, servers: str, server: str) -> None:
+    process, arguments, start = SERVERS[server]
+
+    platform.write(servers, {"web.config": http_platform(process=process, arguments=arguments)})
+
+    eventually(lambda: platform.get(servers).text.startswith(start))
+    assert {platform.get(servers).status_code for _ in range(20)} == {200}
+
+
+@pytest.mark.timeout(400)
+def test_a_web_socket_reaches_the_application_and_starts_it(platform: Platform, servers: str) -> None:
+    process, arguments, _ = SERVERS["uvicorn"]
+    platform.write(servers, {"web.config": http_platform(process=process, arguments=arguments)})
+    eventually(lambda: platform.get(servers).text.startswith("asgi"))
+    make_cold(platform, servers)
+
+    with web_socket(platform, servers) as client:
+        client.send("one")
+        assert client.recv() == "echo one"
+        client.send("two")
+        assert client.recv() == "echo two"
+
+
+@pytest.mark.timeout(400)
+def test_web_sockets_are_refused_where_they_are_switched_off(platform: Platform, servers: str) -> None:
+    process, arguments, _ = SERVERS["uvicorn"]
+    on = http_platform(process=process, arguments=arguments)
+    off = http_platform(process=process, arguments=arguments, more='<webSocket enabled="false"/>')
+    platform.write(servers, {"web.config": off})
+
+    def status() -> int:
+        try:
+            with web_socket(platform, servers):
+                return 101
+        except websockets.exceptions.InvalidStatus as refused:
+            return refused.response.status_code
+
+    eventually(lambda: status() == 503)
+    assert platform.get(servers).text.startswith("asgi")
+    platform.write(servers, {"web.config": on})
+    eventually(lambda: status() == 101)
+    platform.homeport("settings", "set", servers, "WEBSITE_WEBSOCKETS_ENABLED=0")
+    eventually(lambda: status() == 503)
+    platform.homeport("settings", "set", servers, "WEBSITE_WEBSOCKETS_ENABLED=1")
+    eventually(lambda: status() == 101)
+
+
+def web_socket(platform: Platform, site: str) -> websockets.sync.client.ClientConnection:
+    """Open a WebSocket to a site."""
+    return websockets.sync.client.connect(
+        f"ws://{site}.localhost:{platform.port}/",
+        sock=socket.create_connection(("127.0.0.1", platform.port)),
+        open_timeout=60,
+    )
+
+
+def test_an_upgrade_to_anything_else_is_not_passed_on(platform: Platform, make_app: Make) -> None:
+    make_app("hp-other", {"web.config": http_platform(), "server.py": SLOW})
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAA"}
+
+    text = platform.get("hp-other", "/headers", headers=upgrade).text
+
+    assert "h2c" not in text
+    assert "pgrade" not in text

@@ -38,7 +38,7 @@ from homeport.node.site_actions import site_actions
 from homeport.node.site_control import SiteControl
 from homeport.node.site_environment import site_environment
 from homeport.node.site_home import prepare_site_home
-from homeport.node.site_http_pools import SiteHttpPools
+from homeport.node.site_http_pools import SiteHttpPools, takes_web_sockets
 from homeport.node.site_processes import SandboxRoot
 from homeport.node.tenant_files import TenantTree
 from homeport.node.watcher import ContentWatcher
@@ -257,7 +257,9 @@ class HostedSite:
                 http_port=node.options.http_port,
                 https_port=node.options.https_port,
                 request_body_bytes=site.limits.request_body_bytes,
-                entrances=self.http_pools.entrances(self.plan.http_pools),
+                entrances=self.http_pools.entrances(
+                    self.plan.http_pools, web_sockets=takes_web_sockets(site.app_settings)
+                ),
                 links_are_refused=node.options.mounts_refuse_links,
                 https_only=site.config.https_only,
                 minimum_tls=site.config.minimum_tls,

@@ -23,6 +23,8 @@ from homeport.webconfig import HttpPool
 from homeport.webconfig.sections.http_platform import PORT_VARIABLE
 
 _PORT = re.compile(f"%{PORT_VARIABLE}%", re.IGNORECASE)
+WEB_SOCKETS_SETTING = "WEBSITE_WEBSOCKETS_ENABLED"
+"""The app setting that switches WebSockets off for a whole site."""
 _CLOSE_SECONDS = 3.0
 _LONGEST_DRAIN_SECONDS = 90
 _OFFLINE = "app_offline.htm"
@@ -95,8 +97,8 @@ class SiteHttpPools:
         """Tell an owner how the pools are."""
         return [pool.status() for pool in self._pools.values()]
 
-    def entrances(self, pools: Iterable[HttpPool]) -> HttpEntrances:
-        """Say how nginx reaches these pools."""
+    def entrances(self, pools: Iterable[HttpPool], *, web_sockets: bool = True) -> HttpEntrances:
+        """Say how nginx reaches these pools; `web_sockets` False: no WebSocket is taken."""
         pools = tuple(pools)
         if self._entrance is not None:
             ports = entrance_ports(pool.id for pool in pools)
@@ -105,7 +107,7 @@ class SiteHttpPools:
             }
         else:
             servers = {pool.id: tuple(f"127.0.0.1:{port}" for port in self._ports_of(pool)) for pool in pools}
-        return HttpEntrances(servers=servers, activator=str(self._activator))
+        return HttpEntrances(servers=servers, activator=str(self._activator), web_sockets=web_sockets)
 
     def bring(self, wanted: Iterable[HttpPool], *, reason: str) -> None:
         """Make the pools that are new, and give the others what changed of their plan."""
@@ -282,6 +284,11 @@ class _Host:
 
     def log(self, name: str) -> LogFile:
         return self._site._open_log(name)
+
+
+def takes_web_sockets(app_settings: Mapping[str, str]) -> bool:
+    """Read the site's switch for WebSockets, which is on where nothing is said."""
+    return app_settings.get(WEB_SOCKETS_SETTING, "").strip().lower() not in {"0", "false", "off"}
 
 
 def _limits(plan: HttpPool) -> HttpPoolLimits:

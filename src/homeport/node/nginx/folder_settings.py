@@ -88,12 +88,12 @@ class FolderConfiguration:
             *(self._files() if isinstance(action, StaticFiles) else ()),
             *self._compression(action),
             *self.errors.around(action),
-            *(
-                refuse_web_sockets()
-                if isinstance(action, ProxyToPool) and not self.settings.web_socket
-                else ()
-            ),
         ]
+
+    def before(self, action: Action) -> list[Node]:
+        """Give what goes before an action's own directives."""
+        refuses = isinstance(action, ProxyToPool) and not self.settings.web_socket
+        return refuse_web_sockets() if refuses else []
 
     def locations(self) -> list[Node]:
         """Give the locations that folders with these settings refer to."""

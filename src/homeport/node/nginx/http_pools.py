@@ -30,6 +30,7 @@ _NO_WEB_SOCKETS = "419"
 _FAILED_TO = Variable("homeport_failed_to")
 _BACK_TO = Variable("homeport_back_to")
 _WEB_SOCKET = Variable("homeport_web_socket")
+_WEB_SOCKET_TO = Variable("homeport_web_socket_to")
 _NOT_STARTED = "@homeport_not_started"
 _NO_ANSWER = "@homeport_no_answer"
 _REFUSED_LOCATION = "@homeport_no_web_sockets"
@@ -73,7 +74,7 @@ def proxy_errors() -> list[Node]:
     """Make the error pages of a location that passes to a pool; one that has others must have these, too."""
     return [
         directive("error_page", "502", "504", "=", _FAILED_TO),
-        directive("error_page", _TO_WEB_SOCKET, "=", Variable("homeport_web_socket_to")),
+        directive("error_page", _TO_WEB_SOCKET, "=", _WEB_SOCKET_TO),
         directive("error_page", _NO_WEB_SOCKETS, "=", _REFUSED_LOCATION),
     ]
 
@@ -84,6 +85,7 @@ def pass_to_http_pool(site: str, pool: HttpPool, entrances: HttpEntrances) -> li
     return [
         directive("set", _FAILED_TO, f"@homeport_start_{_name(pool)}"),
         directive("set", _BACK_TO, f"@homeport_app_{_name(pool)}"),
+        directive("set", _WEB_SOCKET_TO, f"@homeport_web_socket_{_name(pool)}"),
         If(_WEB_SOCKET, (directive("return", aside),)),
         *_proxied(site, pool, seconds=pool.request_timeout_seconds),
     ]
@@ -184,7 +186,6 @@ def _proxied(site: str, pool: HttpPool, *, seconds: int) -> list[Node]:
     dropped = [name for name in DROPPED_HEADERS if name not in headers]
     timeout = f"{seconds or _NO_LIMIT}s"
     return [
-        directive("set", Variable("homeport_web_socket_to"), f"@homeport_web_socket_{_name(pool)}"),
         *(directive("proxy_set_header", name, value) for name, value in headers.items()),
         *(directive("proxy_set_header", name, "") for name in dropped),
         # As under IIS: an answer goes out as it is made, whatever the server's way of marking its end.

@@ -197,7 +197,11 @@ class RuleCompiler:
         ]
 
     def _body(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
-        return [*self._action(configuration, action), *configuration.around(action)]
+        return [
+            *configuration.before(action),
+            *self._action(configuration, action),
+            *configuration.around(action),
+        ]
 
     def _action(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
         match action:
