@@ -92,6 +92,7 @@ class Agent:
             for task in (watching, ticking, refreshing, renewing):
                 task.cancel()
             await asyncio.gather(*(site.close() for site in self.sites.values()))
+            self._front.close()
 
     @property
     def missing(self) -> tuple[str, ...]:

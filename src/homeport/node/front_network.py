@@ -137,6 +137,12 @@ class FrontConnections:
         found = self._diagnostics.connections()
         return dict(Counter((one.remote_address, one.remote_port) for one in found))
 
+    def close(self) -> None:
+        """Let go of the namespace."""
+        if self._diagnostics is not None:
+            self._diagnostics.close()
+            self._diagnostics = None
+
 
 async def _inside(namespace: Path, *line: str, text: str = "", may_fail: bool = False) -> None:
     process = await asyncio.create_subprocess_exec(
