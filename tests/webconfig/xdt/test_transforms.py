@@ -328,6 +328,12 @@ def test_what_is_inserted_stays_in_its_namespace() -> None:
     assert '<y:a xmlns:y="urn:y"/>' in result.text
 
 
+def test_a_result_that_would_be_no_xml_is_an_error() -> None:
+    inserted = '<a k="1" xdt:Other="x" y:k="2" xmlns:y="urn:y" xdt:Transform="Insert"/>'
+    (message,) = errors(transform("<configuration/>", inserted))
+    assert message.startswith("The result of the transform cannot be used: The file is no well-formed XML")
+
+
 def test_windows_line_breaks_and_tabs_are_kept() -> None:
     source = "<configuration>\r\n\t<handlers/>\r\n</configuration>"
     assert changed(source, '<handlers><add name="a" xdt:Transform="Insert"/></handlers>') == (

@@ -50,7 +50,6 @@ def insert(
 
     `origin` is the indentation that it had where it was copied from.
     """
-    document.changes += 1
     indent = _child_indent(parent)
     if indent is not None:
         _reindent(node, origin or "", indent)
@@ -71,9 +70,8 @@ def insert(
     _settle(node, parent.scope)
 
 
-def replace(old: Element, new: Child, *, origin: str | None, document: Document) -> None:
+def replace(old: Element, new: Child, *, origin: str | None) -> None:
     """Put another node into an element's place; `origin` as for `insert`."""
-    document.changes += 1
     parent = _parent(old)
     if isinstance(new, Element):
         indent = indentation(old)
@@ -85,9 +83,8 @@ def replace(old: Element, new: Child, *, origin: str | None, document: Document)
     old.parent = None
 
 
-def remove(old: Element, *, document: Document) -> None:
+def remove(old: Element) -> None:
     """Take an element out, with the line break and indentation in front of it."""
-    document.changes += 1
     parent = _parent(old)
     at = _index(parent, old)
     del parent.children[at]
@@ -105,9 +102,8 @@ def remove(old: Element, *, document: Document) -> None:
         parent.children.clear()
 
 
-def set_attribute(element: Element, name: str, value: str, *, document: Document) -> None:
+def set_attribute(element: Element, name: str, value: str) -> None:
     """Give an attribute a value, where it stands, or at the end of the tag."""
-    document.changes += 1
     present = element.get(name)
     if present is not None:
         present.set(value)
@@ -115,9 +111,8 @@ def set_attribute(element: Element, name: str, value: str, *, document: Document
     element.attributes.append(Attribute(name=name, namespace="", value=value, parent=element))
 
 
-def remove_attribute(attribute: Attribute, *, document: Document) -> None:
+def remove_attribute(attribute: Attribute) -> None:
     """Take an attribute away."""
-    document.changes += 1
     if attribute.parent is not None:
         attribute.parent.attributes.remove(attribute)
 

@@ -62,7 +62,13 @@ def apply_transform(
         run.note(Severity.ERROR, "too-much-work", str(error), run.at)
         return TransformResult(text=None, findings=tuple(run.findings))
     text = run.target.render()
-    return TransformResult(text=text, data=encode_like(text, source), findings=tuple(run.findings))
+    data = encode_like(text, source)
+    _, problems = well_formed_text(data, file=source_file)
+    for problem in problems:
+        # Two attributes that differ in their prefix alone, say: a copy has them without it.
+        message = f"The result of the transform cannot be used: {problem.message}"
+        run.note(Severity.ERROR, "bad-result", message, Position())
+    return TransformResult(text=text, data=data, findings=tuple(run.findings))
 
 
 class _Failed(Exception):
@@ -320,7 +326,7 @@ class _Transformation:
     def _replace(self, context: _Context, call: _Call) -> None:
         target = self._one_target(context, call)
         if target is not None:
-            replace(target, self._copy(context), origin=indentation(context.element), document=self.target)
+            replace(target, self._copy(context), origin=indentation(context.element))
 
     def _remove(self, context: _Context, call: _Call) -> None:
         target = self._one_target(context, call)
@@ -338,7 +344,7 @@ class _Transformation:
         if target is self.target.root:
             raise _Failed("no-root", "The document's own element cannot be removed.")
         self._pay_for_siblings(target)
-        remove(target, document=self.target)
+        remove(target)
 
     def _insert(self, context: _Context, call: _Call) -> None:
         self._no_arguments(call)
@@ -398,7 +404,7 @@ class _Transformation:
                 value = self._substitute(attribute.value, target) if tokenized else attribute.value
                 self.budget.write(len(value))
                 self.budget.step()
-                set_attribute(target, attribute.local, value, document=self.target)
+                set_attribute(target, attribute.local, value)
 
     def _substitute(self, text: str, target: Element) -> str:
         """Put the target's own attributes in for `$(name)`; what it has not stays as it is written."""
@@ -439,7 +445,7 @@ class _Transformation:
             own = [each for each in target.attributes if each.namespace != XMLNS]
             everything = call.arguments is None or call.arguments == ("",)
             for attribute in own if everything else list(self._listed(own, call, f"<{target.name}>")):
-                remove_attribute(attribute, document=self.target)
+                remove_attribute(attribute)
 
     def _comment_out(self, context: _Context, call: _Call) -> None:
         target = self._one_target(context, call)
@@ -455,7 +461,7 @@ class _Transformation:
                 f"<{target.name}> holds two hyphens in a row, which a comment may not; they are set apart in it.",
                 call.attribute.position,
             )
-        replace(target, comment, origin=None, document=self.target)
+        replace(target, comment, origin=None)
 
     # Messages ---------------------------------------------------------------------------------------------------
 

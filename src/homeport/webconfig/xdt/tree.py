@@ -163,7 +163,6 @@ class Document:
     """A whole document: its element and what stands before and after it."""
 
     children: list[Child] = field(default_factory=list)
-    changes: int = 0
 
     @property
     def root(self) -> "Element | None":
