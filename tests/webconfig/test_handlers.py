@@ -253,6 +253,14 @@ def test_a_location_stays_in_its_folder(path: str) -> None:
     assert "location-path" in codes(compiled(configuration(f'<location path="{path}"/>')))
 
 
+@pytest.mark.parametrize("path", ["a&#10;b", "a&#127;", "x" * 5000])
+def test_a_location_that_no_server_can_be_told_is_refused(path: str) -> None:
+    plan = compiled(configuration(f'<location path="{path}"/>'))
+
+    assert codes(plan)[0] == "invalid-value"
+    assert first(plan) == Refuse(status=500, sub_status=19, code="webconfig.invalid-value")
+
+
 def test_what_is_never_served_is_always_in_the_plan() -> None:
     for plan in (compiled(), compiled("<broken"), compiled(python_site())):
         filtering = plan.settings_of("/").request_filtering

@@ -13,7 +13,7 @@ from homeport.model.finding import Finding
 from homeport.webconfig.bounds import MOST_LAYERS, MOST_LOCATIONS
 from homeport.webconfig.document import Document, Element
 from homeport.webconfig.plan import CONTENT_ROOT
-from homeport.webconfig.reading import Fault
+from homeport.webconfig.reading import Fault, text
 from homeport.windows.layout import Layout
 from homeport.windows.paths import ListFolder, map_path
 
@@ -126,9 +126,9 @@ def _locations(
 
 def _target(element: Element, *, base: str, list_folder: ListFolder | None) -> str:
     """Say which folder a <location> is for, in the spelling of the disk. Raises `Fault`."""
-    path = (element.get("path") or "").strip()
+    path = text(element, "path").strip()
     parts = [part for part in re.split(r"[\\/]", path) if part not in {"", "."}]
-    if ".." in parts or any(ord(character) < 32 for character in path):
+    if ".." in parts:
         raise Fault(
             "location-path",
             f"<location path='{path}'> leads out of its folder.",

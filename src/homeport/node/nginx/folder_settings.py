@@ -1,5 +1,6 @@
 """From the settings of a folder to the nginx directives that make them true."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -162,7 +163,9 @@ class FolderConfiguration:
         names = [Entry(Plain(r"~/[^/.]*\z"), ("",))] if "." in types else []
         extensions = [
             Entry(Plain(key), ("",))
-            for key in alternatives([name[1:] for name in types if name != "."], before=r"~*\.", after=r"\z")
+            for key in alternatives(
+                [re.escape(name[1:]) for name in types if name != "."], before=r"~*\.", after=r"\z"
+            )
         ]
         return [
             directive("volatile"),

@@ -8,7 +8,7 @@ from homeport.model.finding import Finding, Severity
 from homeport.webconfig.bounds import MOST_ENTRIES
 from homeport.webconfig.document import Element
 from homeport.webconfig.plan import ResourceType
-from homeport.webconfig.reading import Fault, count_entries, flags, required, word
+from homeport.webconfig.reading import Fault, count_entries, flags, required, required_text, word
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
 ACCESS_FLAGS: Mapping[str, str] = {
@@ -33,6 +33,9 @@ PLATFORM_HANDLERS = frozenset(
     {"Python27_via_FastCGI", "Python34_via_FastCGI", "Python FastCGI", "PythonHandler", "httpPlatformHandler"}
 )
 """Names that public configurations remove without knowing whether they are there."""
+
+_LONGEST_PATTERN = 500
+"""Bytes of a path or a list of verbs: it becomes a pattern of the server."""
 
 TABLE = ElementRow(
     name="handlers",
@@ -183,8 +186,8 @@ def _handler(element: Element, present: Sequence[Handler], *, base: str, file: s
         )
     return Handler(
         name=name,
-        path=required(element, "path"),
-        verbs=_verbs(required(element, "verb")),
+        path=required_text(element, "path", most=_LONGEST_PATTERN),
+        verbs=_verbs(required_text(element, "verb", most=_LONGEST_PATTERN)),
         modules=_list(element.get("modules")),
         type=element.get("type") or "",
         script_processor=element.get("scriptProcessor") or "",

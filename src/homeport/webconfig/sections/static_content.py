@@ -12,6 +12,9 @@ from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
 _TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]+(?:\s*;\s*[ -~]*)?")
 
+_LONGEST_EXTENSION = 40
+"""Bytes that the server's table of types takes."""
+
 TABLE = ElementRow(
     name="staticContent",
     attributes=(
@@ -121,5 +124,5 @@ def _mime_map(element: Element) -> tuple[str, str]:
 
 
 def _extension(element: Element) -> str:
-    extension = required_text(element, "fileExtension").strip().lower()
+    extension = required_text(element, "fileExtension", most=_LONGEST_EXTENSION).strip().lower()
     return extension if extension.startswith(".") else f".{extension}"
