@@ -12,7 +12,7 @@ def test_a_folder_is_checked_without_a_platform(keyboard: Keyboard, tmp_path: Pa
     assert "app.py:1" in line
     assert "'winreg' exists on Windows only" in line
     assert "sys.platform == 'win32'" in line
-    assert "2 found, 1 of them error." in done.stderr
+    assert "2 findings, 1 error." in done.stderr
 
 
 def test_without_an_error_the_exit_code_is_0(keyboard: Keyboard, tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_the_applications_own_module_may_have_the_name_of_a_windows_one(tmp_path
     assert "python.windows-module" not in found(tmp_path, {"wmi.py": "", "x.py": "import wmi"})
 
 
+def test_an_environment_of_windows_is_one_finding_however_much_is_in_it(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "env/Scripts/python.exe": b"",
+        "env/Lib/site-packages/a-1.dist-info/WHEEL": "Tag: cp34-none-win32\n",
+        "env/Lib/site-packages/a/_a.pyd": b"",
+    }
+    assert found(tmp_path, files).keys() == {"check.windows-environment", "check.needs-extension"}
+
+
 def test_errors_come_first(tmp_path: Path) -> None:
     findings = check_folder(
         written(tmp_path, GOOD | {"requirements.txt": "pywin32\n", "z.py": "import winreg"})

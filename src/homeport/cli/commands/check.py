@@ -78,7 +78,11 @@ def _show(findings: Sequence[Mapping[str, Any]]) -> None:
     ]
     show_table(("SEVERITY", "WHERE", "WHAT", "REMEDY"), rows)
     errors = sum(each["severity"] == "error" for each in findings)
-    say(f"{len(findings)} found, {errors} of them {'error' if errors == 1 else 'errors'}.")
+    say(f"{_counted(len(findings), 'finding')}, {_counted(errors, 'error')}.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _place(finding: Mapping[str, Any]) -> str:

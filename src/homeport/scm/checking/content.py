@@ -383,7 +383,15 @@ def _setting(severity: Severity, code: str, message: str, remedy: str) -> Findin
 def _check_names(content: _Content, version: tuple[int, ...]) -> Iterator[Finding]:
     """Judge files by their names and what packages say of themselves."""
     libraries: dict[str, list[str]] = {}
+    environments = tuple(
+        f"{entry.path[: -len('Scripts/python.exe')]}"
+        for entry in content.entries
+        if entry.path.lower().endswith("/scripts/python.exe")
+    )
+    yield from (_windows_environment(f"{folder}Scripts/python.exe") for folder in environments)
     for entry in content.entries:
+        if environments and entry.path.startswith(environments):
+            continue  # nothing in there is used
         lower = entry.name.lower()
         if lower.endswith(".whl"):
             yield from check_wheel_name(entry.name, file=entry.path, version=version)
@@ -394,8 +402,6 @@ def _check_names(content: _Content, version: tuple[int, ...]) -> Iterator[Findin
                 yield from check_installed_wheel(data, file=entry.path, name=name, version=version)
         elif lower.endswith(".pyd"):
             libraries.setdefault(entry.path.rpartition("/")[0], []).append(entry.name)
-        elif lower == "python.exe" and "/scripts/" in f"/{entry.path.lower()}":
-            yield _windows_environment(entry.path)
         elif not entry.packaged and _SDIST.fullmatch(entry.name):
             yield from check_sdist(_members(content, entry), file=entry.path)
     for folder, names in sorted(libraries.items())[:20]:
