@@ -29,7 +29,6 @@ SEEDED = frozenset({"certifi", "pip", "setuptools", "wfastcgi", "wheel"})
 """What each Python of a site comes with."""
 _SOURCE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar\.bz2|zip)(?:#|\?|\Z)")
 _OPTION = re.compile(r"\s--?[a-z]")
-_CONTINUED = re.compile(r"\\\r?\n")
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90")
 MOST_REQUIREMENTS = 2000
 """Lines of one requirements file."""

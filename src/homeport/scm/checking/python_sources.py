@@ -3,7 +3,6 @@
 import ast
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from homeport.model.finding import Finding, Severity
@@ -180,18 +179,3 @@ def _unreadable(error: Exception, source: bytes, *, file: str) -> Finding:
         if old
         else "Correct it where the site imports it.",
     )
-
-
-def imported_modules(source: bytes) -> Iterator[str]:
-    """Name the top-level modules that a file imports anywhere; none of a file that is no Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]

@@ -40,8 +40,8 @@ class Evidence:
     """Everything that `find_causes` decides on.
 
     `failures` are the newest first. `requirements` are the lines of requirements.txt with their numbers.
-    `installed` are the canonical names in the site's Python, `python` its folder and version as text. `pools` is None
-    where the agent did not answer. `limits` are `requestTimeout` and `activityTimeout` in force, in seconds, by pool.
+    `installed` are the canonical names in the site's Python, which is in `python_folder` below /home. `pools` is None
+    where the agent did not answer. `content` are the names directly in the content folder.
     """
 
     site: str
@@ -52,11 +52,9 @@ class Evidence:
     logs: tuple[PoolLog, ...] = ()
     requirements: tuple[tuple[int, str], ...] = ()
     installed: frozenset[str] = frozenset()
-    python: str = ""
     python_folder: str = ""
     settings: frozenset[str] = frozenset()
     content: frozenset[str] = frozenset()
-    """Names directly in the content folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

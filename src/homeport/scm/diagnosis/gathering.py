@@ -55,7 +55,6 @@ def gather(
         logs=(*_logs(home), *_stdout_logs(home, plan)),
         requirements=tuple(requirement_lines(text)),
         installed=frozenset(installed),
-        python=str(python) if python else "",
         python_folder=python.folder.name if python else "",
         settings=frozenset(app_settings) | frozenset(written),
         content=frozenset(_names(root)),
