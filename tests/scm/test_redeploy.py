@@ -91,6 +91,16 @@ def test_deleting_a_record_gives_its_space_back(scm: ScmProcess) -> None:
     assert not (scm.home / f"data/.homeport/deployments/{older}").exists()
 
 
+def test_what_was_kept_of_records_that_are_gone_goes_with_the_next_deployment(scm: ScmProcess) -> None:
+    scm.deploy({"app.py": "1"})
+    only = ids(scm)[0]
+    assert scm.client.delete("/api/scm").status_code == 204
+
+    scm.deploy({"app.py": "2"})
+
+    assert not (scm.home / f"data/.homeport/deployments/{only}").exists()
+
+
 class TestForeignRecords:
     """Records of deployments that somebody else made."""
 

@@ -117,7 +117,11 @@ class DeploymentStore:
         write_manifest(self.folder(identity) / "manifest", sorted(self.previous_manifest()))
 
     def recover(self) -> None:
-        """Finish a switch that a process began and did not live to end; only for who holds the lock."""
+        """Finish a switch that a process began and did not live to end; only for who holds the lock.
+
+        What was kept of records that are gone goes too.
+        """
+        self._forget_orphans()
         identity = self.switch.recover()
         if identity is None:
             return
@@ -148,6 +152,12 @@ class DeploymentStore:
                     self._fail(record)
             for identity in to_purge(self.records(), active=self.active()):
                 self.remove(identity)
+
+    def _forget_orphans(self) -> None:
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(self._kept)):
+                if not (self._root / entry.name).exists():
+                    remove_tree(Path(entry.path))
 
     def _fail(self, record: DeploymentRecord) -> None:
         log = self.log(record.id)
