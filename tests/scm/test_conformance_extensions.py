@@ -388,7 +388,15 @@ def test_15_40_two_extensions_install_at_the_same_time(site: ScmProcess) -> None
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "ftp://x/", "http://127.0.0.1:1/v3/index.json", "file:///etc/passwd"]
+    "url",
+    [
+        "nonsense",
+        "ftp://x/",
+        "http://127.0.0.1:1/v3/index.json",
+        "file:///etc/passwd",
+        "http://[bad",
+        "http://x:999999/",
+    ],
 )
 def test_a_feed_that_is_none_is_an_error_and_not_an_empty_list(
     start_scm: Callable[..., ScmProcess], agent: Path, url: str
@@ -397,6 +405,23 @@ def test_a_feed_that_is_none_is_an_error_and_not_an_empty_list(
 
     assert scm.client.get("/api/extensionfeed", params={"feedUrl": url}).status_code in {400, 503}
     assert scm.client.put("/api/siteextensions/Tool", json={"feed_url": url}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "where", ["file:///etc/passwd", "gopher://x/y", "http://[bad", "http://127.0.0.1:1/x.nupkg"]
+)
+def test_a_feed_cannot_send_the_site_elsewhere_than_the_web(
+    start_scm: Callable[..., ScmProcess], agent: Path, tmp_path: Path, where: str
+) -> None:
+    scm = start_scm(HOMEPORT_SCM_CONTROL=str(agent))
+    with served(tmp_path) as address:
+        feed = write_v2(tmp_path, address, [("Tool", "1.0.0", b"")])
+        for file in (tmp_path / "v2").iterdir():
+            file.write_text(file.read_text().replace(f"{address}/v2/Tool.1.0.0.nupkg", where))
+        answer = scm.client.put("/api/siteextensions/Tool", json={"feed_url": feed})
+
+    assert answer.status_code == 400, answer.text
+    assert not (scm.home / "SiteExtensions/Tool").exists()
 
 
 ORDERED = [

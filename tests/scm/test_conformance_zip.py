@@ -82,7 +82,9 @@ def test_15_19_a_package_is_fetched_from_its_address(scm: ScmProcess, package_se
     assert (scm.web_root / "arm/deep/er/from/afar.txt").exists()
 
 
-@pytest.mark.parametrize("address", ["", "not a uri", "ftp://host/x", "http://127.0.0.1:1/x", None])
+@pytest.mark.parametrize(
+    "address", ["", "not a uri", "ftp://host/x", "http://127.0.0.1:1/x", "http://[bad", None]
+)
 def test_15_19_a_bad_address_is_400(scm: ScmProcess, address: str | None) -> None:
     plain = scm.client.put("/api/zip/site/wwwroot/", json={"packageUri": address})
     arm = scm.client.put("/api/zip/site/wwwroot/", json={"packageUri": address}, headers=ARM)

@@ -25,6 +25,7 @@ class ScmClient:
 
     def __init__(self, site: Mapping[str, Any], *, port: int) -> None:
         self._site = site["name"]
+        self._basic_auth = site["publishing"]["basic_auth"]["scm"]
         self._host = urlsplit(site["scm_url"]).netloc
         self._http = httpx.Client(
             base_url=f"http://{_ADDRESS}:{port}",
@@ -161,6 +162,11 @@ class ScmClient:
         if not response.is_error:
             return
         status = response.status_code
+        if status == httpx.codes.UNAUTHORIZED and not self._basic_auth:
+            raise Forbidden(
+                f"Basic authentication is switched off for '{self._site}', and this command signs in that way; "
+                f"switch it on with: homeport site basic-auth {self._site} --scm"
+            )
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise Forbidden(f"{self._host} refused the publishing credentials of '{self._site}' ({status}).")
         reason = _reason(response)

@@ -47,5 +47,5 @@ def fetch_package(
                 if total > PACKAGE_BYTES:
                     raise Unreachable(f"The package is larger than {PACKAGE_BYTES} bytes.")
                 file.write(chunk)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(f"The package cannot be downloaded: {type(error).__name__}.") from error

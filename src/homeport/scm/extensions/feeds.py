@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 from homeport.model.errors import Invalid, NotFound, Unavailable
-from homeport.scm.deployments.fetching import Unreachable, fetch_package
+from homeport.scm.deployments.fetching import Unreachable, fetch_package, is_package_address
 from homeport.scm.extensions.info import DEFAULT_ICON, ExtensionInfo
 from homeport.scm.extensions.nuspec import authors_of, package_id
 from homeport.scm.extensions.versions import PackageVersion
@@ -38,8 +38,7 @@ class Feed:
 
     def __init__(self, address: str) -> None:
         """Check the address; raises `Invalid`."""
-        parts = urlsplit(address)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_web_address(address):
             raise Invalid(
                 f"'{address}' is not the address of a feed: give an absolute http or https address."
             )
@@ -136,7 +135,11 @@ class Feed:
 
 
 def download(offer_address: str, target: Path, *, checkpoint: Callable[[], None] = lambda: None) -> None:
-    """Store a package; raises `Unavailable`."""
+    """Store a package; raises `Unavailable`, and `Invalid` for an address that is none of the web."""
+    if not is_package_address(offer_address):
+        raise Invalid(
+            f"The feed names '{offer_address[:200]}' as the package's address, which is not http or https."
+        )
     try:
         fetch_package(offer_address, target, timeout_seconds=_SECONDS, checkpoint=checkpoint)
     except Unreachable as error:
@@ -167,6 +170,8 @@ def _read(address: str) -> bytes:
 
 def _shown(address: str) -> str:
     """Leave out what may hold a secret: credentials and the query."""
+    if not _is_web_address(address):
+        return f"'{address[:200]}'"
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
@@ -185,7 +190,7 @@ def _resource(index: dict[str, Any], kind: str, address: str) -> str:
     resources = index.get("resources")
     for resource in resources if isinstance(resources, list) else []:
         if isinstance(resource, dict) and str(resource.get("@type", "")).split("/")[0] == kind:
-            return urljoin(address, str(resource.get("@id", "")))
+            return _joined(address, str(resource.get("@id", "")))
     raise Invalid(f"The feed {_shown(address)} offers no {kind}.")
 
 
@@ -233,8 +238,24 @@ def _offer_v2(entry: ElementTree.Element, base: str) -> Offer:
             icon_url=texts.get("IconUrl") or DEFAULT_ICON,
             authors=authors_of(authors),
         ),
-        urljoin(base, content.get("src", "") if content is not None else ""),
+        _joined(base, content.get("src", "") if content is not None else ""),
     )
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _joined(base: str, address: str) -> str:
+    """Resolve an address of a feed; one that is none stays as it is and is refused where it is used."""
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        return address
 
 
 def _usable(offers: Iterable[Offer], *, prerelease: bool) -> Iterable[Offer]:
