@@ -17,6 +17,7 @@ class Part(StrEnum):
     SCALE = "scale"
     NEIGHBOURS = "neighbours"
     DEPLOYMENTS = "deployments"
+    REWRITING = "rewriting"
 
 
 SPEED_LOADS = (Load.HELLO, Load.FLASK, Load.DJANGO, Load.BODY, Load.UPLOAD)

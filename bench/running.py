@@ -10,6 +10,7 @@ from bench.machine import facts
 from bench.measures.cold import measure_cold
 from bench.measures.deployments import measure_deployments
 from bench.measures.loads import measure_loads
+from bench.measures.rewriting import measure_rewriting
 from bench.measures.scale import measure_neighbours, measure_scale
 from bench.plan import Part, RunPlan
 from bench.samples import (
@@ -64,6 +65,7 @@ class Run:
             Part.SCALE: self._scale,
             Part.NEIGHBOURS: self._neighbours,
             Part.DEPLOYMENTS: self._deployments,
+            Part.REWRITING: self._rewriting,
         }[part]()
 
     def _loads(self) -> None:
@@ -112,6 +114,14 @@ class Run:
         stamp = _Stamp()
         samples = list(measure_deployments(platform, rounds=self._plan.deployments))
         self.results = replace(self.results, deployments=stamp.section(samples))
+
+    def _rewriting(self) -> None:
+        load = self._plan.load
+        stamp = _Stamp()
+        samples = list(
+            measure_rewriting(self._workshop, rounds=load.rounds, seconds=load.seconds, foreign=load.foreign)
+        )
+        self.results = replace(self.results, rewriting=stamp.section(samples))
 
     def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
         known = self.results.footprint.samples if self.results.footprint else ()

@@ -189,6 +189,18 @@ class DeploymentSample:
     peer_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewritingSample:
+    """One site under load, with `rules` rewrite rules; CPU in microseconds per request, `rate` per second."""
+
+    rules: int
+    round: int
+    rate: float
+    front_cpu: float
+    back_cpu: float
+    failures: int
+
+
 Sample = (
     LoadSample
     | MemorySample
@@ -199,6 +211,7 @@ Sample = (
     | FootprintSample
     | NeighbourSample
     | DeploymentSample
+    | RewritingSample
 )
 SampleT = TypeVar("SampleT", bound=Sample)
 
@@ -227,6 +240,7 @@ class Results:
     footprint: Section[FootprintSample] | None = None
     neighbours: Section[NeighbourSample] | None = None
     deployments: Section[DeploymentSample] | None = None
+    rewriting: Section[RewritingSample] | None = None
 
 
 def samples_of(section: Section[SampleT] | None) -> tuple[SampleT, ...]:
@@ -244,6 +258,7 @@ SECTIONS: Mapping[str, type[Sample]] = {
     "footprint": FootprintSample,
     "neighbours": NeighbourSample,
     "deployments": DeploymentSample,
+    "rewriting": RewritingSample,
 }
 
 

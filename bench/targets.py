@@ -47,6 +47,9 @@ NEIGHBOUR_RATIO = 1.2
 DEPLOYMENT_RATIOS = {DeploymentKind.FILES: 1.5, DeploymentKind.PACKAGES: 0.5}
 """A deployment may take this multiple of the tool that does nothing but its work."""
 
+REWRITING_RATIO = 0.7
+"""A site with fifty rewrite rules has at least this part of its throughput without."""
+
 PACKAGES_SECONDS = 10.0
 """A deployment with 30 packages and a warm cache may take this long."""
 

@@ -6,6 +6,7 @@ from statistics import median
 from bench.report.deployments import deployments
 from bench.report.limits import targets
 from bench.report.memory import cold, memory
+from bench.report.rewriting import rewriting
 from bench.report.scale import many_sites
 from bench.report.speed import speed
 from bench.samples import SECTIONS, LoadSample, Results, samples_of
@@ -50,6 +51,7 @@ def render(results: Results) -> str:
         _section("Cold start", cold(samples_of(results.cold))),
         _section("Memory", memory(samples_of(results.memory), samples_of(results.footprint))),
         _section("Many sites", many_sites(results)),
+        _section("Rewrite rules", rewriting(samples_of(results.rewriting))),
         _section("Deployments", deployments(samples_of(results.deployments))),
         _METHOD,
         _section("The run", _run(results)),

@@ -29,8 +29,11 @@ RUNTIME = f"python3{sys.version_info.minor}{sys.version_info.micro}x64"
 """The site extension with the Python that the peers run on (App Service's way of writing it)."""
 
 
-def web_config(module: str, *, instances: int = PROCESSES, mark: str | None = None) -> str:
-    """Write the configuration of a site: the documented one, how many processes it may have, an app setting."""
+def web_config(module: str, *, instances: int = PROCESSES, mark: str | None = None, more: str = "") -> str:
+    """Write the configuration of a site: the documented one, how many processes it may have, an app setting.
+
+    `more` is more of `<system.webServer>`.
+    """
     setting = f'\n    <add key="MARK" value="{mark}"/>' if mark else ""
     python, host = rf"D:\home\{RUNTIME}\python.exe", rf"D:\home\{RUNTIME}\wfastcgi.py"
     return f"""<?xml version="1.0" encoding="utf-8"?>
@@ -45,7 +48,7 @@ def web_config(module: str, *, instances: int = PROCESSES, mark: str | None = No
     </handlers>
     <fastCgi>
       <application fullPath="{python}" arguments="{host}" maxInstances="{instances}" idleTimeout="86400" instanceMaxRequests="10000000"/>
-    </fastCgi>
+    </fastCgi>{more}
   </system.webServer>
 </configuration>
 """
@@ -147,12 +150,12 @@ class Platform:
         """Give the folder that holds a site's content on the machine."""
         return self.data / "sites" / site / "home/site/wwwroot"
 
-    def add_site(self, site: str, *, load: Load, instances: int = PROCESSES) -> None:
-        """Make a site that serves one of the applications."""
+    def add_site(self, site: str, *, load: Load, instances: int = PROCESSES, more: str = "") -> None:
+        """Make a site that serves one of the applications; `more` as in `web_config`."""
         self.command("site", "create", site)
         self.command("extension", "add", site, RUNTIME)
         files = {
-            "web.config": web_config(load, instances=instances).encode(),
+            "web.config": web_config(load, instances=instances, more=more).encode(),
             f"{load}.py": (APPS / f"{load}.py").read_bytes(),
         }
         if load in (Load.FLASK, Load.DJANGO):

@@ -15,6 +15,7 @@ from bench.samples import (
     NeighbourSample,
     ReloadSample,
     Results,
+    RewritingSample,
     RouteSample,
     Section,
     StackName,
@@ -73,7 +74,21 @@ def full(make_sample: Make) -> Results:
             DeploymentSample(kind="files", round=0, seconds=1.2, peer_seconds=1.0),
             DeploymentSample(kind="packages", round=0, seconds=6.0, peer_seconds=10.0),
         ),
+        rewriting=section(
+            RewritingSample(rules=0, round=0, rate=1000.0, front_cpu=20, back_cpu=10, failures=0),
+        ),
     )
+
+
+def test_the_page_shows_what_rewrite_rules_cost() -> None:
+    samples = [
+        RewritingSample(rules=rules, round=0, rate=rate, front_cpu=20, back_cpu=10, failures=0)
+        for rules, rate in ((0, 1000.0), (50, 650.0))
+    ]
+    page = render(Results(rewriting=section(*samples)))
+
+    assert "| with fifty rules | 650 | 20 + 10 µs |" in page
+    assert "as a part of that without | 0.70 | 0.65 | ✗ missed |" in page
 
 
 def test_results_survive_their_file(make_sample: Make) -> None:
