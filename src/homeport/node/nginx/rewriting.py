@@ -12,7 +12,6 @@ ends its request with 500, in some milliseconds at worst.
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from homeport.model.errors import Invalid
@@ -77,8 +76,6 @@ _CARRIED = Variable("homeport_carried")
 _COMMIT = Variable("homeport_commit")
 _PROBE = Variable("homeport_probe")
 _FILE = Variable("homeport_file")
-_KNOWN = Variable("homeport_known")
-_ON_DISK = Variable("homeport_on_disk")
 _URI = Variable("uri")
 
 _CURRENT_FILE = (CONTENT_ROOT, _URI)
@@ -275,14 +272,6 @@ def _server_variable(name: str) -> tuple[str | Variable, ...]:
     return (Variable(name.lower()),) if is_header(name) else ()
 
 
-class _Look(Enum):
-    """What the rules written so far know of the current URL's file."""
-
-    NOT_YET = "not yet"
-    UP_TO_DATE = "up to date"
-    PERHAPS_STALE = "perhaps stale"
-
-
 class _RuleWriter:
     """Writes one rule after the other; it remembers what `$homeport_path` is relative to."""
 
@@ -301,7 +290,6 @@ class _RuleWriter:
         self._responses: dict[Respond, str] = {}
         self._rewrites_for_good = False
         self._base: str | None = None
-        self._looked = _Look.NOT_YET
         self._slots = 0
 
     def rule(
@@ -411,40 +399,18 @@ class _RuleWriter:
     def _disk(
         self, condition: Condition, texts: "_Texts", body: tuple[Node, ...], *, on: bool
     ) -> Iterator[Node]:
+        """Look at the disk, in earnest only where the rule has come this far: a look costs as much as forty patterns."""
         test = "-f" if condition.test is Test.FILE else "-d"
+        yield directive("set", _FILE, _NOWHERE)
         if _is_current_file(condition.input):
-            yield from self._look_at_current_file()
-            kind = "F" if condition.test is Test.FILE else "D"
-            yield If(_ON_DISK, body, operator="=" if on else "!=", operand=kind)
-            return
-        written = texts.write(condition.input)
-        yield directive("set", _PROBE, "")
-        yield directive("set", _FILE, _NOWHERE)
-        yield If(_HIT, (*written.before, directive("set", _PROBE, written.argument)))
-        below = Text(self._content_root, Variable("homeport_below"))
-        yield If(_PROBE, (directive("set", _FILE, below),), operator="~", operand=Plain(_BELOW))
+            yield If(_HIT, (directive("set", _FILE, Variable("request_filename")),))
+        else:
+            written = texts.write(condition.input)
+            yield directive("set", _PROBE, "")
+            yield If(_HIT, (*written.before, directive("set", _PROBE, written.argument)))
+            below = Text(self._content_root, Variable("homeport_below"))
+            yield If(_PROBE, (directive("set", _FILE, below),), operator="~", operand=Plain(_BELOW))
         yield If(None, body, operator=test if on else f"!{test}", operand=_FILE)
-
-    def _look_at_current_file(self) -> Iterator[Node]:
-        """Look at the disk once for each URL: a look costs more than a dozen patterns.
-
-        The first rule that asks looks in any case. After a rule that may have changed the URL, a look at nothing takes
-        the place of the second one where the URL is the same.
-        """
-        if self._looked is _Look.UP_TO_DATE:
-            return
-        path: Argument = Variable("request_filename")
-        if self._looked is _Look.PERHAPS_STALE:
-            yield directive("set", _PROBE, _NOWHERE)
-            yield If(_KNOWN, (directive("set", _PROBE, path),), operator="=", operand="")
-            path = _PROBE
-        yield If(_KNOWN, (directive("set", _ON_DISK, "N"),), operator="=", operand="")
-        yield directive("set", _KNOWN, "1")
-        yield directive("set", _FILE, _NOWHERE)
-        yield If(None, (directive("set", _FILE, path),), operator="-e", operand=path)
-        yield If(None, (directive("set", _ON_DISK, "F"),), operator="-f", operand=_FILE)
-        yield If(None, (directive("set", _ON_DISK, "D"),), operator="-d", operand=_FILE)
-        self._looked = _Look.UP_TO_DATE
 
     def _variables(self, rule: RewriteRule, texts: "_Texts") -> Iterator[Node]:
         for one in rule.variables:
@@ -524,8 +490,6 @@ class _RuleWriter:
         yield If(_COMMIT, _rewritten(Text(_NEW, *kept)), operator="=", operand="1")
         yield If(_COMMIT, _rewritten(Text(_NEW, "?", _CARRIED, *kept)), operator="=", operand="1+")
         self._base = None
-        if self._looked is _Look.UP_TO_DATE:
-            self._looked = _Look.PERHAPS_STALE
 
     def locations(self) -> Iterator[Node]:
         """Give the locations that answer for the rules written so far."""
@@ -553,7 +517,7 @@ _REFUSE_UNSAFE = If(_NEW, (directive("return", "400"),), operator="~", operand=P
 
 
 def _rewritten(target: Text) -> tuple[Node, ...]:
-    return (directive("set", _KNOWN, ""), directive("rewrite", Plain("^"), target))
+    return (directive("rewrite", Plain("^"), target),)
 
 
 def _rewrite_for_good() -> Iterator[Node]:
