@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 HIDDEN = "••••••"
+_LEAST_SECRET = 6
 _CONNECTION = re.compile(
     r"(?:SQLCONNSTR|SQLAZURECONNSTR|MYSQLCONNSTR|POSTGRESQLCONNSTR|CUSTOMCONNSTR)_(.+)", re.IGNORECASE
 )
@@ -36,7 +37,10 @@ def environment_sections(
     connections = {
         match[1]: value for name, value in environment.items() if (match := _CONNECTION.fullmatch(name))
     }
-    secret_values = {value for value in (*settings.values(), *connections.values()) if value}
+    # A short value, such as 1, is the value of much else too.
+    secret_values = {
+        value for value in (*settings.values(), *connections.values()) if len(value) >= _LEAST_SECRET
+    }
 
     def shown(name: str, value: str) -> str:
         secret = (

@@ -10,10 +10,18 @@ export async function follow(id, holder, until) {
   for (;;) {
     const last = settled;
     const answer = await call(`/DeploymentCenter/${encodeURIComponent(id)}?fragment=true`, { accept: [404] });
+    if (answer.status === 404) id = (await failedBefore()) ?? id;
     if (answer.ok) holder.innerHTML = await answer.text(); // rendered and escaped on the server
     const log = holder.querySelector(".log");
     if (log) log.scrollTop = log.scrollHeight;
     if (last && holder.querySelector("[data-complete=yes]")) return;
     await pause(500);
   }
+}
+
+/** A package that is refused before its deployment begins leaves a record under an id of its own. */
+async function failedBefore() {
+  const answer = await call("/api/deployments/latest", { accept: [404] });
+  const latest = answer.status === 200 ? await answer.json() : {};
+  return latest.is_temp && latest.complete ? latest.id : null;
 }
