@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/python -m homeport.cli run-sample $(ARGS)
 
 test: setup check
-	$(BIN)/python -m pytest
+	@scripts/run-tests
 
 test-quick: setup
 	$(BIN)/python -m pytest -m "not platform and not interpreters"
