@@ -1,7 +1,10 @@
 """Rewrite rules that are written to do harm, and requests that try to."""
 
+import json
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -9,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from homeport.model.errors import Invalid
+from homeport.node.nginx.http_pools import HttpEntrances
 from homeport.node.nginx.server import render_site
+from homeport.webconfig.plan import HttpPool, ProxyToPool, Rule
 from homeport.webconfig.rewriting.rules import FolderRules
 from webconfig.sites import compiled
 
@@ -150,3 +155,49 @@ def test_no_value_changes_the_structure_of_the_configuration(
         return
     result = check(folders, rendered)
     assert result.returncode == 0, result.stderr
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the address and the headers that came."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"path": self.path, **dict(self.headers.items())}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_web_server_gets_the_rewritten_address_and_the_headers_that_rules_set(
+    folders: Folders, stack: ExitStack
+) -> None:
+    server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Echo))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.callback(server.shutdown)
+    names = ("HTTP_X_LANGUAGE", "HTTP_TRANSFER_ENCODING", "HTTP_X_FORWARDED_PROTO")
+    allowed = "".join(f'<add name="{name}"/>' for name in names)
+    sets = "".join(f'<set name="{name}" value="{{R:1}}"/>' for name in names)
+    section = (
+        f"<allowedServerVariables>{allowed}</allowedServerVariables>"
+        f'<rules><rule name="1" stopProcessing="true"><match url="^(en|de)/(.*)$"/>'
+        f"<serverVariables>{sets}</serverVariables>"
+        '<action type="Rewrite" url="pages/{R:2}?q=1"/></rule></rules>'
+    )
+    pool = HttpPool(id="http-1", requested="x", program=("x",))
+    plan = python_plan(
+        Rule(folder="/", action=ProxyToPool(pool="http-1")), http_pools=(pool,), rewriting=rewriting(section)
+    )
+    entrances = HttpEntrances(
+        servers={"http-1": (f"127.0.0.1:{server.server_port}",)}, activator=str(folders.socket("a"))
+    )
+    nginx = stack.enter_context(running_nginx(folders, folders.site(plan, entrances=entrances)))
+
+    answered = json.loads(nginx.request("/de/a%20b/%C3%A9?z", headers={"X-Language": "fr"}).body)
+    assert answered["path"] == "/pages/a%20b/%C3%A9?q=1&z"
+    assert answered["X-Language"] == "de"
+    assert answered["X-Original-URL"] == "/de/a%20b/%C3%A9?z"
+    assert answered["X-Forwarded-Proto"] == "http"
+    assert "Transfer-Encoding" not in answered
+    assert json.loads(nginx.request("/fr/x", headers={"X-Language": "fr"}).body)["X-Language"] == "fr"

@@ -7,7 +7,7 @@ a kept connection on its way out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homeport.node.nginx.forwarding import DROPPED_HEADERS, IGNORED_RESPONSE_HEADERS
 from homeport.node.nginx.pages import FAILED, answer, owner_line, page
@@ -38,11 +38,15 @@ _REFUSED_LOCATION = "@homeport_no_web_sockets"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEntrances:
-    """Where the pools of a site are reached: addresses (`host:port`) by pool id, and the activator's socket."""
+    """Where the pools of a site are reached: addresses (`host:port`) by pool id, and the activator's socket.
+
+    `set_headers` are request headers that the site's rewrite rules set, by name.
+    """
 
     servers: Mapping[str, tuple[str, ...]]
     activator: str
     web_sockets: bool = True
+    set_headers: Mapping[str, Argument] = field(default_factory=dict)
 
 
 def upstreams(site: str, pools: Sequence[HttpPool], entrances: HttpEntrances) -> list[Node]:
@@ -87,7 +91,7 @@ def pass_to_http_pool(site: str, pool: HttpPool, entrances: HttpEntrances) -> li
         directive("set", _BACK_TO, f"@homeport_app_{_name(pool)}"),
         directive("set", _WEB_SOCKET_TO, f"@homeport_web_socket_{_name(pool)}"),
         If(_WEB_SOCKET, (directive("return", aside),)),
-        *_proxied(site, pool, seconds=pool.request_timeout_seconds),
+        *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds),
     ]
 
 
@@ -121,13 +125,13 @@ def _pool_locations(site: str, pool: HttpPool, entrances: HttpEntrances) -> list
     web_socket = [
         directive("set", _FAILED_TO, f"@homeport_start_{name}"),
         directive("set", _BACK_TO, f"@homeport_socket_{name}"),
-        *_proxied(site, pool, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)),
+        *_proxied(site, pool, entrances, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)),
     ]
     return [
         block(
             "location",
             f"@homeport_app_{name}",
-            body=[*again, *_proxied(site, pool, seconds=pool.request_timeout_seconds)],
+            body=[*again, *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds)],
         ),
         block("location", f"@homeport_web_socket_{name}", body=web_socket),
         block(
@@ -135,7 +139,9 @@ def _pool_locations(site: str, pool: HttpPool, entrances: HttpEntrances) -> list
             f"@homeport_socket_{name}",
             body=[
                 *again,
-                *_proxied(site, pool, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)),
+                *_proxied(
+                    site, pool, entrances, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)
+                ),
             ],
         ),
         block("location", f"@homeport_start_{name}", body=_start(site, pool, entrances, body_kept)),
@@ -173,7 +179,7 @@ def _start(site: str, pool: HttpPool, entrances: HttpEntrances, body_kept: Node)
     ]
 
 
-def _proxied(site: str, pool: HttpPool, *, seconds: int) -> list[Node]:
+def _proxied(site: str, pool: HttpPool, entrances: HttpEntrances, *, seconds: int) -> list[Node]:
     headers: dict[str, Argument] = {
         "Host": Variable("http_host"),
         "Connection": Variable("homeport_web_socket_connection"),
@@ -183,6 +189,9 @@ def _proxied(site: str, pool: HttpPool, *, seconds: int) -> list[Node]:
         "X-Forwarded-Host": Variable("http_host"),
         "X-Original-URL": Variable("request_uri"),
     }
+    # What frames a request, and what the platform says of it, is no rule's to change.
+    fixed = {name.lower() for name in headers if name != "Host"} | {"content-length", "transfer-encoding"}
+    headers |= {name: value for name, value in entrances.set_headers.items() if name.lower() not in fixed}
     dropped = [name for name in DROPPED_HEADERS if name not in headers]
     timeout = f"{seconds or _NO_LIMIT}s"
     return [

@@ -416,16 +416,13 @@ class _RuleWriter:
         for one in rule.variables:
             target = _set_variable(one.name)
             written = texts.write(one.value)
+            assign = (*written.before, directive("set", target, written.argument))
             if one.replace:
-                yield If(_HIT, (*written.before, directive("set", target, written.argument)))
-                continue
-            yield directive("set", _COMMIT, Text(_HIT, target))
-            yield If(
-                _COMMIT,
-                (*written.before, directive("set", target, written.argument)),
-                operator="=",
-                operand="1",
-            )
+                yield If(_HIT, assign)
+            else:
+                yield directive("set", _COMMIT, Text(_HIT, target))
+                yield If(_COMMIT, assign, operator="=", operand="1")
+            yield If(target, (directive("return", "400"),), operator="~", operand=Plain(r"[\x00\r\n]"))
 
     def _on_hit(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
         """What a rule does in one block where it applies; None where that takes more, or nothing."""

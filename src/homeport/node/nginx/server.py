@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import WORKER_PARAMETERS, fastcgi_parameters, iis_parameters
@@ -102,7 +102,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         directive("error_page", "413", "=", TOO_LARGE),
         *rewriting.directives(before=rules.filters()),
         *rules.locations(),
-        *http_pool_locations(site.name, site.plan.http_pools, site.entrances),
+        *http_pool_locations(site.name, site.plan.http_pools, _entrances(site, rewriting)),
         failed_location(site.name),
         too_large_location(),
     ]
@@ -138,7 +138,7 @@ def _transport(site: SiteServer) -> list[Node]:
 def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: RewriteCompiler) -> Sequence[Node]:
     if isinstance(action, ProxyToPool):
         http_pool = next(pool for pool in site.plan.http_pools if pool.id == action.pool)
-        return pass_to_http_pool(site.name, http_pool, site.entrances)
+        return pass_to_http_pool(site.name, http_pool, _entrances(site, rewriting))
     pool = next(pool for pool in site.plan.pools if pool.id == action.pool)
     # The agent ends requests that take too long; nginx waits longer than start and request together.
     seconds = f"{2 * pool.request_timeout_seconds + _SPARE_SECONDS}s"
@@ -148,6 +148,14 @@ def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: Rewrite
         directive("fastcgi_send_timeout", seconds),
         directive("fastcgi_pass", _address(site, pool)),
     ]
+
+
+def _entrances(site: SiteServer, rewriting: RewriteCompiler) -> HttpEntrances:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").title(): value
+        for name, value in rewriting.headers.items()
+    }
+    return replace(site.entrances, set_headers=headers)
 
 
 def _upstreams(site: SiteServer) -> list[Node]:

@@ -36,6 +36,8 @@ from homeport.webconfig.rewriting.variables import AS_SENT, FILE_VARIABLES, PATH
 
 UNSAFE_PATH = rb"\x00|\\|(?:\A|/)\.\.?(?:/|\Z)"
 """What no rule may make a path of: it would lead out of the content."""
+UNSAFE_HEADER = rb"[\x00\r\n]"
+"""What no rule may put into a header: it would begin another one."""
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:")
 _LOCATION_SAFE = "/:?#[]@!$&'()*+,;=%"
 _LONE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -77,7 +79,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A rule made a path that leads out of the content, which nothing may be done with (400)."""
+    """A rule made a path that leads out of the content, or a header of several lines (400)."""
 
 
 Outcome = PassedOn | Redirected | Respond | Abort | Refused
@@ -129,6 +131,8 @@ class _Evaluation:
                 self.steps.append(RuleStep(rule=rule, matched=False, path=self._path))
                 continue
             self._set_variables(rule)
+            if any(re.search(UNSAFE_HEADER, value) for value in self._set.values()):
+                return Refused()
             outcome = self._act(rule)
             self.steps.append(RuleStep(rule=rule, matched=True, path=self._path))
             if outcome is not None:
