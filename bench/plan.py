@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.measures.http_platform import HttpPlan
 from bench.measures.loads import LoadPlan
 from bench.measures.scale import ScalePlan
 from bench.samples import Load, StackName
@@ -18,6 +19,7 @@ class Part(StrEnum):
     NEIGHBOURS = "neighbours"
     DEPLOYMENTS = "deployments"
     REWRITING = "rewriting"
+    HTTP_PLATFORM = "http-platform"
 
 
 SPEED_LOADS = (Load.HELLO, Load.FLASK, Load.DJANGO, Load.BODY, Load.UPLOAD)
@@ -36,6 +38,7 @@ class RunPlan:
     scale_sites: Sequence[int]
     crowd: int
     deployments: int
+    http: HttpPlan
     complete: bool
 
 
@@ -79,5 +82,6 @@ def make_plan(
         scale_sites=(1, 100) if quick else (1, 100, 1000),
         crowd=20 if quick else 200,
         deployments=2 if quick else rounds,
+        http=HttpPlan(rounds=2, seconds=1) if quick else HttpPlan(rounds=rounds, seconds=max(seconds, 2)),
         complete=not (quick or stacks or loads),
     )

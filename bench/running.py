@@ -9,6 +9,7 @@ from typing import TypeVar
 from bench.machine import facts
 from bench.measures.cold import measure_cold
 from bench.measures.deployments import measure_deployments
+from bench.measures.http_platform import measure_http_platform
 from bench.measures.loads import measure_loads
 from bench.measures.rewriting import measure_rewriting
 from bench.measures.scale import measure_neighbours, measure_scale
@@ -66,6 +67,7 @@ class Run:
             Part.NEIGHBOURS: self._neighbours,
             Part.DEPLOYMENTS: self._deployments,
             Part.REWRITING: self._rewriting,
+            Part.HTTP_PLATFORM: self._http_platform,
         }[part]()
 
     def _loads(self) -> None:
@@ -122,6 +124,12 @@ class Run:
             measure_rewriting(self._workshop, rounds=load.rounds, seconds=load.seconds, foreign=load.foreign)
         )
         self.results = replace(self.results, rewriting=stamp.section(samples))
+
+    def _http_platform(self) -> None:
+        platform = Platform(workshop=self._workshop, data=self._workshop.folder / "http-platform")
+        stamp = _Stamp()
+        samples = list(measure_http_platform(platform, plan=self._plan.http))
+        self.results = replace(self.results, http_platform=stamp.section(samples))
 
     def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
         known = self.results.footprint.samples if self.results.footprint else ()

@@ -201,6 +201,24 @@ class RewritingSample:
     failures: int
 
 
+class HttpMeasure(StrEnum):
+    """What is compared of a web server behind httpPlatform: requests per second, or seconds."""
+
+    RATE = "rate"
+    ECHO = "echo"
+    COLD = "cold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPlatformSample:
+    """A web server behind Homeport (`own`) and behind nginx by hand; of a cold start, the server alone (`peer`)."""
+
+    server: str
+    measure: HttpMeasure
+    own: float
+    peer: float
+
+
 Sample = (
     LoadSample
     | MemorySample
@@ -212,6 +230,7 @@ Sample = (
     | NeighbourSample
     | DeploymentSample
     | RewritingSample
+    | HttpPlatformSample
 )
 SampleT = TypeVar("SampleT", bound=Sample)
 
@@ -241,6 +260,7 @@ class Results:
     neighbours: Section[NeighbourSample] | None = None
     deployments: Section[DeploymentSample] | None = None
     rewriting: Section[RewritingSample] | None = None
+    http_platform: Section[HttpPlatformSample] | None = None
 
 
 def samples_of(section: Section[SampleT] | None) -> tuple[SampleT, ...]:
@@ -259,6 +279,7 @@ SECTIONS: Mapping[str, type[Sample]] = {
     "neighbours": NeighbourSample,
     "deployments": DeploymentSample,
     "rewriting": RewritingSample,
+    "http_platform": HttpPlatformSample,
 }
 
 

@@ -49,6 +49,14 @@ DEPLOYMENT_RATIOS = {DeploymentKind.FILES: 1.5, DeploymentKind.PACKAGES: 0.5}
 
 REWRITING_RATIO = 0.7
 """A site with fifty rewrite rules has at least this part of its throughput without."""
+HTTP_RATE_RATIO = 0.95
+"""A web server behind httpPlatform has at least this part of the throughput that it has behind nginx by hand."""
+
+HTTP_COLD_SECONDS = 0.15
+"""A cold request to one may take this much longer than the server takes until it listens."""
+
+WEB_SOCKET_RATIO = 1.1
+"""A round trip on a WebSocket may take this multiple of the one through nginx by hand."""
 
 PACKAGES_SECONDS = 10.0
 """A deployment with 30 packages and a warm cache may take this long."""

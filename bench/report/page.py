@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench.report.deployments import deployments
+from bench.report.http_platform import http_platform
 from bench.report.limits import targets
 from bench.report.memory import cold, memory
 from bench.report.rewriting import rewriting
@@ -52,6 +53,7 @@ def render(results: Results) -> str:
         _section("Memory", memory(samples_of(results.memory), samples_of(results.footprint))),
         _section("Many sites", many_sites(results)),
         _section("Rewrite rules", rewriting(samples_of(results.rewriting))),
+        _section("httpPlatform", http_platform(samples_of(results.http_platform))),
         _section("Deployments", deployments(samples_of(results.deployments))),
         _METHOD,
         _section("The run", _run(results)),

@@ -12,9 +12,9 @@ PARAMETERS = Path("/etc/nginx")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """How nginx reaches a server: its socket, the directives of `location /`, idle connections kept to it."""
+    """How nginx reaches a server: its address, the directives of `location /`, idle connections kept to it."""
 
-    socket: Path
+    address: str
     location: Sequence[str]
     kept: int = 0
 
@@ -45,7 +45,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     proxy_buffers 32 8k;
     uwsgi_buffers 32 8k;
-    upstream application {{ server unix:{front.socket}; {keepalive} }}
+    upstream application {{ server {front.address}; {keepalive} }}
     server {{
         listen 127.0.0.1:{port};
         location / {{

@@ -67,7 +67,7 @@ class Peer:
                 socket.exists, seconds=START_SECONDS, what=f"{self.name} opens its socket", program=server
             )
             socket.chmod(0o666)
-            front = Front(socket=socket, location=self.recipe.location, kept=self.recipe.kept)
+            front = Front(address=f"unix:{socket}", location=self.recipe.location, kept=self.recipe.kept)
             self._programs.append(start_nginx(front, folder=folder, port=port, core=core))
         where = target(load, port=port, host="bench.localhost")
         wait_until(

@@ -10,6 +10,7 @@ from bench.samples import (
     DeploymentSample,
     DisturbanceSample,
     FootprintSample,
+    HttpPlatformSample,
     LoadSample,
     MemorySample,
     NeighbourSample,
@@ -76,6 +77,11 @@ def full(make_sample: Make) -> Results:
         ),
         rewriting=section(
             RewritingSample(rules=0, round=0, rate=1000.0, front_cpu=20, back_cpu=10, failures=0),
+        ),
+        http_platform=section(
+            HttpPlatformSample(server="granian", measure="rate", own=9600.0, peer=10_000.0),
+            HttpPlatformSample(server="granian", measure="echo", own=0.000105, peer=0.0001),
+            HttpPlatformSample(server="granian", measure="cold", own=0.62, peer=0.5),
         ),
     )
 
@@ -169,3 +175,11 @@ def test_the_chart_is_well_formed_and_has_a_bar_for_each_valid_row(make_sample: 
 
 def test_the_chart_has_colours_for_the_dark(make_sample: Make) -> None:
     assert "prefers-color-scheme:dark" in draw(rows([make_sample()]))
+
+
+def test_the_page_compares_httpplatform_with_nginx_by_hand(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| granian | requests per second | 9,600 | 10,000 | 0.96 | ≥ 0.95 | 1 |" in page
+    assert "| granian | WebSocket echo | 105 µs | 100 µs | 1.05 | ≤ 1.1 | 1 |" in page
+    assert "| granian | cold start | 620 ms | 500 ms | +120 ms | ≤ 150 ms | 1 |" in page

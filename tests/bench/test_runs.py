@@ -81,7 +81,7 @@ def test_wrk_without_numbers_is_an_error() -> None:
 
 
 def test_nginx_accepts_the_peers_configuration(tmp_path: Path) -> None:
-    front = Front(socket=tmp_path / "app.sock", location=("proxy_pass http://application;",), kept=8)
+    front = Front(address=f"unix:{tmp_path}/app.sock", location=("proxy_pass http://application;",), kept=8)
     path = tmp_path / "nginx.conf"
     path.write_text(configuration(front, folder=tmp_path, port=1))
 

@@ -186,7 +186,6 @@ def _proxied(site: str, pool: HttpPool, entrances: HttpEntrances, *, seconds: in
         "Upgrade": _WEB_SOCKET,
         "X-Forwarded-For": Variable("homeport_forwarded_for"),
         "X-Forwarded-Proto": Variable("scheme"),
-        "X-Forwarded-Host": Variable("http_host"),
         "X-Original-URL": Variable("request_uri"),
     }
     # What frames a request, and what the platform says of it, is no rule's to change.

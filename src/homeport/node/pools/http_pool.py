@@ -132,11 +132,9 @@ class HttpServerPool:
     @property
     def busy(self) -> bool:
         """Whether something changes soon."""
-        return (
-            self._waiting > 0
-            or self._connections > 0
-            or any(one.state is not ServerState.READY for one in self._servers.values())
-        )
+        ready = sum(one.state is ServerState.READY for one in self._servers.values())
+        may_grow = self._connections > 0 and ready < self._limits.processes
+        return self._waiting > 0 or may_grow or ready < len(self._servers)
 
     @property
     def offline(self) -> bool:
