@@ -49,6 +49,7 @@ DEPLOYMENT_RATIOS = {DeploymentKind.FILES: 1.5, DeploymentKind.PACKAGES: 0.5}
 
 REWRITING_RATIO = 0.7
 """A site with fifty rewrite rules has at least this part of its throughput without."""
+
 HTTP_RATE_RATIO = 0.95
 """A web server behind httpPlatform has at least this part of the throughput that it has behind nginx by hand."""
 
