@@ -12,6 +12,7 @@ import pytest
 
 from acceptance.running import Platform, eventually
 from acceptance.sites import application, web_config
+from acceptance.test_http_platform import SLOW, http_platform
 
 Make = Callable[..., str]
 BUSY = application(
@@ -172,3 +173,19 @@ def test_another_sites_and_the_platforms_processes_are_out_of_reach(
 
     assert victim not in [entry["id"] for entry in listed]
     assert platform.get(other).text == "ok"
+
+
+def test_a_sites_own_web_server_is_shown_dumped_and_replaced(platform: Platform, make_site: Make) -> None:
+    site = make_site("own-server", {"web.config": http_platform(), "server.py": SLOW})
+    eventually(lambda: platform.get(site).text.startswith("one "))
+    before = platform.get(site).text
+    with platform.scm(site) as scm:
+        server = scm.get("/api/processes/-1").json()
+        stacks = scm.get("/api/processes/-1/dump")
+        killed = scm.delete(f"/api/processes/{server['id']}")
+
+    assert "server.py" in server["command_line"]
+    assert server["environment_variables"]["HTTP_PLATFORM_PORT"].isdigit()
+    assert "serve_forever" in stacks.text
+    assert killed.status_code == 204
+    eventually(lambda: (text := platform.get(site).text).startswith("one ") and text != before)
