@@ -20,6 +20,7 @@ class Part(StrEnum):
     DEPLOYMENTS = "deployments"
     REWRITING = "rewriting"
     HTTP_PLATFORM = "http-platform"
+    FILES = "files"
 
 
 SPEED_LOADS = (Load.HELLO, Load.FLASK, Load.DJANGO, Load.BODY, Load.UPLOAD)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from bench.machine import facts
 from bench.measures.cold import measure_cold
 from bench.measures.deployments import measure_deployments
+from bench.measures.files import measure_files
 from bench.measures.http_platform import measure_http_platform
 from bench.measures.loads import measure_loads
 from bench.measures.rewriting import measure_rewriting
@@ -68,6 +69,7 @@ class Run:
             Part.DEPLOYMENTS: self._deployments,
             Part.REWRITING: self._rewriting,
             Part.HTTP_PLATFORM: self._http_platform,
+            Part.FILES: self._files,
         }[part]()
 
     def _loads(self) -> None:
@@ -130,6 +132,12 @@ class Run:
         stamp = _Stamp()
         samples = list(measure_http_platform(platform, plan=self._plan.http))
         self.results = replace(self.results, http_platform=stamp.section(samples))
+
+    def _files(self) -> None:
+        platform = Platform(workshop=self._workshop, data=self._workshop.folder / "files")
+        stamp, load = _Stamp(), self._plan.load
+        samples = measure_files(platform, rounds=load.rounds, seconds=load.seconds, foreign=load.foreign)
+        self.results = replace(self.results, files=stamp.section(list(samples)))
 
     def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
         known = self.results.footprint.samples if self.results.footprint else ()

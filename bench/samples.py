@@ -219,6 +219,19 @@ class HttpPlatformSample:
     peer: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSample:
+    """A file served by a site and by an nginx that has nothing else: CPU microseconds per request, requests a second."""
+
+    size_bytes: int
+    round: int
+    cpu: float
+    plain_cpu: float
+    rate: float
+    plain_rate: float
+    failures: int
+
+
 Sample = (
     LoadSample
     | MemorySample
@@ -231,6 +244,7 @@ Sample = (
     | DeploymentSample
     | RewritingSample
     | HttpPlatformSample
+    | FileSample
 )
 SampleT = TypeVar("SampleT", bound=Sample)
 
@@ -261,6 +275,7 @@ class Results:
     deployments: Section[DeploymentSample] | None = None
     rewriting: Section[RewritingSample] | None = None
     http_platform: Section[HttpPlatformSample] | None = None
+    files: Section[FileSample] | None = None
 
 
 def samples_of(section: Section[SampleT] | None) -> tuple[SampleT, ...]:
@@ -280,6 +295,7 @@ SECTIONS: Mapping[str, type[Sample]] = {
     "deployments": DeploymentSample,
     "rewriting": RewritingSample,
     "http_platform": HttpPlatformSample,
+    "files": FileSample,
 }
 
 

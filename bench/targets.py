@@ -44,6 +44,9 @@ CHANGE_SECONDS = 0.5
 NEIGHBOUR_RATIO = 1.2
 """The p99 latency of a site among 200 may be this multiple of a lone site's."""
 
+FILE_RATIO = 0.9
+"""Throughput of a file beside plain nginx, at least."""
+
 DEPLOYMENT_RATIOS = {DeploymentKind.FILES: 1.5, DeploymentKind.PACKAGES: 0.5}
 """A deployment may take this multiple of the tool that does nothing but its work."""
 

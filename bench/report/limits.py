@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from bench.report.deployments import KIND_WORDS, deployment_ratio
+from bench.report.files import file_ratio, size_words
 from bench.report.scale import neighbour_ratio
 from bench.report.words import LOAD_WORDS, STACK_WORDS, connections, mark, milliseconds, ratio, table
 from bench.samples import DeploymentKind, DeploymentSample, DisturbanceSample, Results, samples_of
@@ -12,9 +13,11 @@ from bench.targets import (
     CHANGE_SECONDS,
     COLD_START_SECONDS,
     DEPLOYMENT_RATIOS,
+    FILE_RATIO,
     NEIGHBOUR_RATIO,
     PACKAGES_SECONDS,
     Verdict,
+    reached,
     verdicts,
 )
 
@@ -22,6 +25,18 @@ from bench.targets import (
 def targets(measured: Mapping[Key, Row], results: Results) -> str:
     head = ["", "at least", "CPU per request", "", "throughput", ""]
     body = [_verdict(verdict) for verdict in verdicts(measured)]
+    body += [
+        [
+            f"File of {size_words(size)} beside plain nginx",
+            ratio(FILE_RATIO),
+            "",
+            "",
+            ratio(value),
+            mark(reached(value, at_least=FILE_RATIO)),
+        ]
+        for size, samples in grouped(samples_of(results.files), key=lambda sample: sample.size_bytes).items()
+        if (value := file_ratio(samples)) is not None
+    ]
     return "\n\n".join((table(head, body), table(["", "at most", "measured", ""], list(_limits(results)))))
 
 

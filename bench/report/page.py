@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench.report.deployments import deployments
+from bench.report.files import files
 from bench.report.http_platform import http_platform
 from bench.report.limits import targets
 from bench.report.memory import cold, memory
@@ -55,6 +56,7 @@ def render(results: Results) -> str:
         _section("Rewrite rules", rewriting(samples_of(results.rewriting))),
         _section("httpPlatform", http_platform(samples_of(results.http_platform))),
         _section("Deployments", deployments(samples_of(results.deployments))),
+        _section("Files", files(samples_of(results.files))),
         _METHOD,
         _section("The run", _run(results)),
     ]

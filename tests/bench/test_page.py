@@ -9,6 +9,7 @@ from bench.samples import (
     ColdSample,
     DeploymentSample,
     DisturbanceSample,
+    FileSample,
     FootprintSample,
     HttpPlatformSample,
     LoadSample,
@@ -36,6 +37,7 @@ def full(make_sample: Make) -> Results:
     memory = {"load": "hello", "front_bytes": 1, "platform_bytes": 0, "site_processes": 3}
     disturbance = {"sites": 100, "changes": 8, "requests": 1000, "failures": 0, "socket_errors": 0}
     footprint = {"front_bytes": 10, "platform_bytes": 20, "ready_seconds": 1.0}
+    file = {"round": 0, "failures": 0}
     return Results(
         machine={"cores": "2"},
         notes=("a note",),
@@ -70,6 +72,10 @@ def full(make_sample: Make) -> Results:
         neighbours=section(
             NeighbourSample(sites=1, round=0, p50=100, p99=1000, failures=0, socket_errors=0),
             NeighbourSample(sites=200, round=0, p50=100, p99=1100, failures=0, socket_errors=0),
+        ),
+        files=section(
+            FileSample(size_bytes=10240, cpu=10, plain_cpu=9, rate=950, plain_rate=1000, **file),
+            FileSample(size_bytes=1048576, cpu=10, plain_cpu=9, rate=850, plain_rate=1000, **file),
         ),
         deployments=section(
             DeploymentSample(kind="files", round=0, seconds=1.2, peer_seconds=1.0),
@@ -142,6 +148,14 @@ def test_the_page_shows_deployments_beside_the_tools(make_sample: Make) -> None:
     assert "Deployment of 5,000 files, 50 MB, without a build; beside `unzip` | 1.50 | 1.20 | ✓ |" in page
     assert "fresh environment | 0.50 | 0.60 | ✗ missed |" in page
     assert "The same, in seconds (median) | 10 s | 6.00 s | ✓ |" in page
+
+
+def test_the_page_shows_files_beside_plain_nginx(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| 10 KB | 0.90 | 0.95 | 950 | 1 |" in page
+    assert "| File of 10 KB beside plain nginx | 0.90 |  |  | 0.95 | ✓ |" in page
+    assert "| File of 1 MB beside plain nginx | 0.90 |  |  | 0.85 | ✗ missed |" in page
 
 
 def test_memory_is_a_multiple_of_uwsgis(make_sample: Make) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
 
 from homeport.node.nginx.main import Certificates, MainConfig, render_main
 from homeport.node.nginx.scm_server import ScmSites
@@ -42,7 +43,10 @@ Answer = Callable[[FcgiRequest, Callable[[bytes], None]], None]
 
 @dataclass
 class FcgiApp:
-    """Answers one request a connection, as our worker does; `answer` writes the CGI response piece by piece."""
+    """Takes a connection once the first request of the one before is answered, and keeps them, as nginx does.
+
+    `answer` writes the CGI response piece by piece.
+    """
 
     path: Path
     answer: Answer
@@ -55,16 +59,25 @@ class FcgiApp:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection, contextlib.suppress(OSError):
-                self._one(connection)
+            answered = threading.Event()
+            threading.Thread(target=self._keep, args=(connection, answered), daemon=True).start()
+            answered.wait()
 
-    def _one(self, connection: socket.socket) -> None:
-        stream = connection.makefile("rb")
+    def _keep(self, connection: socket.socket, answered: threading.Event) -> None:
+        with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
+            try:
+                while self._one(connection, stream):
+                    answered.set()
+            finally:
+                answered.set()
+
+    def _one(self, connection: socket.socket, stream: BinaryIO) -> bool:
+        """Answer one request; False when there is none."""
         params, body = b"", b""
         while True:
             header = stream.read(8)
             if len(header) < 8:
-                return
+                return False
             _, kind, _, length, padding, _ = struct.unpack("!BBHHBB", header)
             content = stream.read(length + padding)[:length]
             if kind == 4:
@@ -84,6 +97,7 @@ class FcgiApp:
         self.answer(request, write)
         connection.sendall(struct.pack("!BBHHBB", 1, 3, 1, 8, 0, 0) + bytes(8))
         self.finished.set()
+        return True
 
 
 def _pairs(data: bytes) -> dict[str, str]:

@@ -15,6 +15,7 @@ from homeport.webconfig.sections.compression import Compression, compressed_type
 from homeport.webconfig.sections.static_content import DEFAULT_TYPES
 
 _REFUSED = Variable("homeport_refused")
+_LOOKED_FOR = Variable("homeport_looked_for")
 _DEFAULT_FILTERING = FolderSettings().request_filtering
 _DEFAULT_FILTER = Variable("homeport_default_filter")
 
@@ -74,7 +75,10 @@ class FolderConfiguration:
         untyped = self._untyped if self._own_types else Variable("homeport_untyped")
         return [
             directive("set", _REFUSED, untyped),
-            If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=Variable("request_filename")),
+            # Only what may be a folder is looked for on disk: a look costs as much as all the rest here.
+            directive("set", _LOOKED_FOR, ""),
+            If(_REFUSED, (directive("set", _LOOKED_FOR, Variable("request_filename")),)),
+            If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=_LOOKED_FOR),
             If(_REFUSED, self.errors.refusal("404", sub_status="3")),
         ]
 
