@@ -232,3 +232,19 @@ def test_a_trace_names_the_handler_the_pool_and_its_process(platform: Platform, 
     assert found["processes"][0]["pid"] in pids
     assert "It is refused with 404.8" in shown
     assert "'bin' is hidden (hiddenSegments)" in shown
+
+
+def test_a_broken_new_version_is_explained_while_the_old_one_serves(
+    platform: Platform, make_site: Make
+) -> None:
+    make_site("whynew", {"web.config": web_config(), "app.py": HELLO})
+    eventually(lambda: platform.get("whynew").text == "hello")
+
+    platform.write("whynew", {"app.py": "import no_such_module\n"})
+
+    eventually(lambda: platform_causes(platform, "whynew"))
+    assert platform_causes(platform, "whynew")[0]["headline"] == (
+        "The old version keeps serving, the new one does not start: "
+        "The module 'no_such_module' is missing, and no line of requirements.txt brings it."
+    )
+    assert platform.get("whynew").text == "hello"

@@ -351,6 +351,16 @@ def test_an_old_failure_to_start_is_no_cause_while_the_site_runs() -> None:
     assert find_causes(Evidence(site="hello", pools=running, failures=failed)) == []
 
 
+def test_a_new_version_that_does_not_start_is_told_apart_from_a_site_that_is_down() -> None:
+    reason = "the application could not be started; see its newest failure"
+    pools = (PoolFact(id="wsgi-1", state="running", reason=reason),)
+    failed = (failure(raised("import no_such_thing")),)
+    assert first(Evidence(site="hello", pools=pools, failures=failed)).headline == (
+        "The old version keeps serving, the new one does not start: "
+        "The module 'no_such_thing' is missing, and no line of requirements.txt brings it."
+    )
+
+
 def test_a_failing_request_is_named_with_its_address() -> None:
     text = raised("raise KeyError('user')")
     evidence = Evidence(site="hello", failures=(failure(text, kind="request"),))

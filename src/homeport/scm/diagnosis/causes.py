@@ -16,11 +16,7 @@ from homeport.scm.failures import Failure
 CONTENT = "/home/site/wwwroot"
 MOST_CAUSES = 8
 _LAST_LINES = 12
-_BEFORE = "Before the last change or restart: "
 _MARK = "[homeport]"
-_BLOCKING = frozenset(
-    {"webconfig.missing-runtime", "webconfig.no-wsgi-handler", "webconfig.unsupported-handler"}
-)
 
 Explain = Callable[[ParsedTraceback, Failure, Evidence], Cause | None]
 
@@ -42,15 +38,23 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     pools = evidence.pools or ()
     yield from (cause for pool in pools if (cause := _from_port(pool, evidence)) is not None)
     startup = next((each for each in evidence.failures if each.kind == "startup"), None)
-    running = bool(pools) and all(pool.state == "running" for pool in pools)
-    resting = bool(pools) and all(pool.state in {"idle", "running"} and not pool.reason for pool in pools)
+    running = bool(pools) and all(pool.state == "running" and not pool.reason for pool in pools)
     if startup is not None and not running:
         cause = _from_failure(startup, evidence)
-        yield replace(cause, headline=f"{_BEFORE}{cause.headline}") if resting else cause
+        yield replace(cause, headline=_when(pools) + cause.headline)
     yield from (cause for pool in pools if (cause := _from_pool(pool, evidence)) is not None)
     request = next((each for each in evidence.failures if each.kind != "startup"), None)
     if request is not None:
         yield _from_failure(request, evidence)
+
+
+def _when(pools: tuple[PoolFact, ...]) -> str:
+    """Say what a failure to start means for visitors now, where it does not mean that nothing runs."""
+    if pools and all(pool.state in {"idle", "running"} and not pool.reason for pool in pools):
+        return "Before the last change or restart: "
+    if any(pool.state == "running" and pool.reason for pool in pools):
+        return "The old version keeps serving, the new one does not start: "
+    return ""
 
 
 def _from_finding(finding: Finding) -> Cause:
@@ -60,7 +64,6 @@ def _from_finding(finding: Finding) -> Cause:
         remedy=finding.remedy or "Correct it; the change takes effect at once.",
         file=finding.file,
         line=finding.line,
-        evidence=(("kind", "an error in the configuration"),) if finding.code not in _BLOCKING else (),
     )
 
 
