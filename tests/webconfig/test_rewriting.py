@@ -161,3 +161,27 @@ def test_every_text_is_refused_or_read(text: str) -> None:
     except TemplateError:
         return
     assert all(part != "" for part in template.within())
+
+
+def test_many_folders_with_many_rules_are_refused_as_a_whole() -> None:
+    many = "".join(rule(MATCH, ACTION, name=f"r{number}") for number in range(450))
+    section = f"<system.webServer><rewrite><rules>{many}</rules></rewrite></system.webServer>"
+    one = "<system.webServer><rewrite><rules><remove name='r{}'/></rules></rewrite></system.webServer>"
+
+    plan = compiled(
+        configuration(section),
+        folders={f"sub{number}": configuration(one.format(number)) for number in range(8)},
+    )
+
+    assert "too-many-entries" in codes(plan)
+    assert plan.rewriting == ()
+    assert isinstance(first(plan), Refuse)
+
+
+def test_a_fault_is_told_once_however_many_folders_inherit_it() -> None:
+    broken = rule('<match url="("/>', ACTION)
+    section = f"<system.webServer><rewrite><rules>{broken}</rules></rewrite></system.webServer>"
+
+    plan = compiled(configuration(section), folders={f"sub{n}": configuration() for n in range(50)})
+
+    assert codes(plan).count("rewrite-pattern") == 1

@@ -17,7 +17,7 @@ from homeport.webconfig.detection import (
     site_packages,
     wsgi_handler,
 )
-from homeport.webconfig.document import Document, parse_document
+from homeport.webconfig.document import Document, Element, parse_document
 from homeport.webconfig.folder_settings import FolderSettings, too_large
 from homeport.webconfig.http_pools import compile_http_pool
 from homeport.webconfig.inheritance import Layer, build_chain
@@ -54,7 +54,12 @@ from homeport.webconfig.sections.http_platform import (
     apply_http_platform,
     http_platform_findings,
 )
-from homeport.webconfig.sections.rewrite import Rewriting, apply_rewrite, distinct_rules
+from homeport.webconfig.sections.rewrite import (
+    MOST_REWRITE_RULES,
+    Rewriting,
+    apply_rewrite,
+    distinct_rules,
+)
 from homeport.webconfig.settings_reader import LayerFault, SettingsReader
 
 _DENIALS = {
@@ -97,6 +102,7 @@ class _Compiler:
         self._settings = SettingsReader(checks_locks=uses_locks(self._documents.values()))
         self._connection_strings: tuple[tuple[str, str], ...] = ()
         self._rewriting: dict[str, FolderRules] = {}
+        self._rewritings: dict[tuple[int, ...], Rewriting | LayerFault] = {}
 
     def compile(self) -> HostingPlan:
         if not self._documents:
@@ -119,6 +125,8 @@ class _Compiler:
             places = tuple(Place(folder=path, settings=folder.settings) for path, folder in found.items())
             if len(rules) > MOST_RULES:
                 return self._too_much(f"more than {MOST_RULES} rules in all its folders")
+            if sum(len(folder.rules) for folder in distinct_rules(self._rewriting)) > MOST_REWRITE_RULES:
+                return self._too_much(f"more than {MOST_REWRITE_RULES} rewrite rules in all its folders")
             if too_large({place.settings for place in places}):
                 return self._too_much("too many folders with too many settings of their own")
         used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}
@@ -258,17 +266,27 @@ class _Compiler:
         return handlers
 
     def _rewrite_rules(self, path: str, layers: Iterable[Layer]) -> FolderRules:
+        applied: tuple[int, ...] = ()
         rewriting = Rewriting()
         for layer in layers:
             for section in layer.sections("system.webServer", "rewrite"):
-                try:
-                    rewriting, findings = apply_rewrite(
-                        section, rewriting, base=layer.folder, file=layer.file
-                    )
-                except Fault as fault:
-                    raise LayerFault(fault.finding(layer.file)) from fault
-                self._note(findings)
+                applied = (*applied, id(section))
+                # Each list is read once: a tenant decides how many folders inherit it.
+                known = self._rewritings.get(applied)
+                if known is None:
+                    known = self._rewritings[applied] = self._apply_rewrite(section, rewriting, layer)
+                if isinstance(known, LayerFault):
+                    raise known
+                rewriting = known
         return rewriting.folder(path)
+
+    def _apply_rewrite(self, section: Element, inherited: Rewriting, layer: Layer) -> Rewriting | LayerFault:
+        try:
+            rewriting, findings = apply_rewrite(section, inherited, base=layer.folder, file=layer.file)
+        except Fault as fault:
+            return LayerFault(fault.finding(layer.file))
+        self._note(findings)
+        return rewriting
 
     def _http_platform(self, layers: Iterable[Layer]) -> HttpPlatform:
         platform = HttpPlatform()

@@ -43,6 +43,8 @@ from homeport.webconfig.schema import AttributeRow, ElementRow, Support, absent,
 
 MOST_CONDITIONS = 30
 """Of one rule."""
+MOST_REWRITE_RULES = 2000
+"""Rules of all folders of a site together, those that they inherit counted again."""
 MOST_MAP_ENTRIES = 10_000
 """Of all maps in force at one place."""
 MOST_FUNCTIONS = 20
