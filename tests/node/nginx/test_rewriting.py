@@ -18,7 +18,7 @@ from homeport.webconfig.plan import HttpPool, ProxyToPool, Rule
 from homeport.webconfig.rewriting.rules import FolderRules
 from webconfig.sites import compiled
 
-from .running import POOL, Folders, Nginx, check, fcgi_app, python_plan, running_nginx
+from .running import POOL, Folders, Nginx, check, fcgi_app, python_plan, running_nginx, static_rule
 
 
 @pytest.fixture
@@ -155,6 +155,25 @@ def test_no_value_changes_the_structure_of_the_configuration(
         return
     result = check(folders, rendered)
     assert result.returncode == 0, result.stderr
+
+
+def test_files_are_served_at_rewritten_addresses(folders: Folders, stack: ExitStack) -> None:
+    for name in ("pages/about.html", "docs/index.html"):
+        (folders.content / name).parent.mkdir(parents=True, exist_ok=True)
+        (folders.content / name).write_text(name)
+    section = (
+        '<rules><rule name="1" stopProcessing="true"><match url="^([a-z]+)$"/>'
+        '<action type="Rewrite" url="pages/{R:1}.html"/></rule>'
+        '<rule name="2"><match url="index"/><action type="CustomResponse" statusCode="410"/></rule></rules>'
+    )
+    plan = python_plan(static_rule(), rewriting=rewriting(section))
+    nginx = stack.enter_context(running_nginx(folders, folders.site(plan)))
+
+    assert nginx.request("/about").text == "pages/about.html"
+    assert nginx.request("/none").status == 404
+    # A default document is no new request: no rule sees it.
+    assert nginx.request("/docs/").text == "docs/index.html"
+    assert nginx.request("/docs/index.html").status == 410
 
 
 class Echo(BaseHTTPRequestHandler):
