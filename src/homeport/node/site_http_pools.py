@@ -170,6 +170,7 @@ class SiteHttpPools:
             )
         )
         self._pools = {}
+        self.network_down()
 
     def network_down(self) -> None:
         """Let go of the network, which would live on while it is looked into."""

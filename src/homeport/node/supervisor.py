@@ -374,11 +374,11 @@ def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bo
 
 
 def _own_environment() -> dict[str, str]:
-    """Return what our own children take over from us: our options and where the system keeps its certificates."""
+    """Return what our own children take over: our options, where the system keeps its certificates and our sockets lie."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("HOMEPORT_", "SSL_CERT", "PYENV_"))
+        if name.startswith(("HOMEPORT_", "SSL_CERT", "PYENV_", "XDG_RUNTIME_DIR"))
     }
 
 
