@@ -72,7 +72,16 @@ def visitors(platform: Platform, site: str) -> Iterator[list[tuple[int, str]]]:
 
 
 def served(platform: Platform, site: str, number: int) -> None:
-    eventually(lambda: platform.get(site).text == f"{number} {number} {number}")
+    seen: list[str] = []
+
+    def is_there() -> bool:
+        seen.append(platform.get(site).text)
+        return seen[-1] == f"{number} {number} {number}"
+
+    try:
+        eventually(is_there)
+    except AssertionError as error:
+        raise AssertionError(f"{site} shows {seen[-1]!r}, not version {number}") from error
 
 
 def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platform, make_site: Make) -> None:
@@ -84,6 +93,8 @@ def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platfor
         with visitors(platform, "versions") as seen:
             for number in (2, 3):
                 scm.post("/api/zipdeploy", content=version(number)).raise_for_status()
+                record = scm.get("/api/deployments/latest").json()
+                assert record["status"] == 4, record
                 served(platform, "versions", number)
             broken = {
                 ".deployment": "[config]\nSCM_DO_BUILD_DURING_DEPLOYMENT=true\n",

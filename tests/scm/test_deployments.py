@@ -152,7 +152,7 @@ def test_the_next_package_removes_the_files_of_the_last_one_and_no_others(scm: S
     (scm.web_root / "uploaded.txt").write_text("by hand")
     (scm.web_root / "mixed/uploaded.txt").write_text("by hand")
 
-    scm.deploy({"kept.py": "2", "new.py": "2"})
+    scm.deploy({"kept.py": "1", "new.py": "2"})
 
     assert content(scm) == {
         "kept.py": "1", "new.py": "2", "uploaded.txt": "by hand", "mixed/uploaded.txt": "by hand"
@@ -160,14 +160,14 @@ def test_the_next_package_removes_the_files_of_the_last_one_and_no_others(scm: S
     assert not (scm.web_root / "lib").exists()
 
 
-def test_a_file_whose_time_differs_is_copied_and_one_whose_time_is_equal_is_not(scm: ScmProcess) -> None:
-    scm.deploy({"same.py": "1", "touched.py": "1"})
+def test_a_file_of_another_time_or_content_is_copied_and_an_equal_one_is_not(scm: ScmProcess) -> None:
+    scm.deploy({"same.py": "1", "touched.py": "1", "changed.py": "1"})
     os.utime(scm.web_root / "touched.py", (2_000_000_000, 2_000_000_000))
     node = (scm.web_root / "same.py").stat().st_ino
 
-    scm.deploy({"same.py": "2", "touched.py": "2"})
+    scm.deploy({"same.py": "1", "touched.py": "1", "changed.py": "2"})
 
-    assert content(scm) == {"same.py": "1", "touched.py": "2"}
+    assert content(scm) == {"same.py": "1", "touched.py": "1", "changed.py": "2"}
     assert (scm.web_root / "same.py").stat().st_ino == node
     assert (scm.web_root / "touched.py").stat().st_mtime == 1_767_323_046
 

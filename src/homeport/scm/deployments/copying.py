@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-import hashlib
+import filecmp
 import os
 import shutil
 import stat
@@ -30,7 +30,7 @@ def prepare_sync(
         previous=previous,
         mirror=mirror,
         everything=everything,
-        differs=lambda path: _digest(source / path) != _digest(target / path),
+        differs=lambda path: not _is_same(source / path, target / path),
     )
 
 
@@ -130,9 +130,10 @@ def _item(path: Path, status: os.stat_result) -> Item:
     return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns, size=status.st_size)
 
 
-def _digest(path: Path) -> bytes:
+def _is_same(one: Path, other: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return filecmp.cmp(one, other, shallow=False)
     except OSError:
-        return b""
+        return False
+    finally:
+        filecmp.clear_cache()

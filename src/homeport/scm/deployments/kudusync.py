@@ -70,8 +70,8 @@ def plan_sync(
 
     Paths are relative, with `/`. `target` needs to hold the paths of `source` and of `previous` only, and all of
     them with `mirror`, which treats every one as ours. `differs` compares the content of a file that is compared in
-    full (`web.config`), so that an unchanged one is left alone; other files count as changed by time or size, or with
-    `everything` in any case. Raises `Conflict` where a file of the package meets
+    full (`web.config`), so that an unchanged one is left alone; other files count as changed by time or size too (and
+    packages made with fixed times need the content), or with `everything` in any case. Raises `Conflict` where a file of the package meets
     a folder of the site that stays, or the reverse.
     """
     wanted = {path: item for path, item in source.items() if not is_ignored(path)}
@@ -108,7 +108,7 @@ def _changed(path: str, item: Item, target: Mapping[str, Item], differs: Callabl
     there = target.get(path)
     if there is None:
         return True
-    return differs(path) if _is_compared(path) else _stamp(there) != _stamp(item)
+    return differs(path) if _is_compared(path) or _stamp(there) == _stamp(item) else True
 
 
 def _stamp(item: Item) -> tuple[int, int]:
