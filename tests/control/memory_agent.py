@@ -46,6 +46,7 @@ class MemoryAgent:
                 Route("/observed", self._observed),
                 Route("/gallery", self._gallery),
                 Route("/names/{host}", self._name),
+                Route("/metrics", self._metrics),
                 Route("/sites/{site}", self._delete_home, methods=["DELETE"]),
                 Route("/sites/{site}/restart", self._restart, methods=["POST"]),
                 Route("/sites/{site}/runtimes", self._install, methods=["POST"]),
@@ -88,6 +89,9 @@ class MemoryAgent:
     async def _gallery(self, _: Request) -> Response:
         entry = {"id": "python3117x64", "version": "3.11.7", "build": "cpython-3.11.7", "state": "installed"}
         return JSONResponse({"entries": [{**entry, "recommended": True}]})
+
+    async def _metrics(self, _: Request) -> Response:
+        return JSONResponse({"counts": [{"site": "hello", "requests": 1}], "text": "homeport_requests 1\n"})
 
     async def _name(self, request: Request) -> Response:
         texts, alias = self.records.get(request.path_params["host"], ([], None))

@@ -128,6 +128,15 @@ class ControlClient:
         """Change the limits or the configuration of a site."""
         return self._object("PATCH", f"/sites/{site_name(name)}", changes)
 
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return what was counted for each site and pool."""
+        counts: list[dict[str, Any]] = self._object("GET", "/metrics")["counts"]
+        return counts
+
+    def metrics_token(self) -> str:
+        """Return what opens `/metrics` at the platform's own name."""
+        return str(self._object("GET", "/metrics/token")["token"])
+
     def hostnames(self, name: str) -> dict[str, Any]:
         """Return the names of a site, and what proves a new one."""
         return self._object("GET", f"/sites/{site_name(name)}/hostnames")

@@ -20,6 +20,7 @@ from homeport.cli.commands.deploy import deploy
 from homeport.cli.commands.docs import docs
 from homeport.cli.commands.explain import explain
 from homeport.cli.commands.logs import logs
+from homeport.cli.commands.metrics import metrics
 from homeport.cli.commands.platform import run_sample, status, up
 from homeport.cli.commands.publishing import publish_profile
 from homeport.cli.commands.trace import trace
@@ -44,6 +45,7 @@ def homeport_app() -> typer.Typer:
     app.command("publish-profile")(publish_profile)
     app.add_typer(publishing.app, name="publishing-user")
     app.add_typer(tokens.app, name="token")
+    app.command()(metrics)
     app.add_typer(names.app, name="hostname")
     app.command()(names.hosts)
     app.add_typer(certificates.app, name="certificate")

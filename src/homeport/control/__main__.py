@@ -7,7 +7,10 @@ import os
 import pwd
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from starlette.applications import Starlette
 
 from homeport.control.access_tokens import AccessTokens
 from homeport.control.agent_client import AgentClient
@@ -15,6 +18,7 @@ from homeport.control.api import control_api
 from homeport.control.authorize import authorize_api
 from homeport.control.delivery import Delivery
 from homeport.control.lockout import Lockout
+from homeport.control.metrics import metrics_routes, scrape_route
 from homeport.control.names import Names
 from homeport.control.options import ControlOptions
 from homeport.control.publishing import Publishing
@@ -24,6 +28,7 @@ from homeport.control.store.access_tokens import AccessTokenStore
 from homeport.control.store.database import open_database
 from homeport.control.store.publishing import PublishingStore
 from homeport.control.store.sites import SiteStore
+from homeport.model.secret import Secret
 from homeport.node.listening import private_listener
 from homeport.node.local_api import configure_log, serve, stop_event
 
@@ -47,16 +52,30 @@ async def _run(options: ControlOptions) -> None:
     service = ControlService(store, agent, delivery, options)
     profiles = Publishing(store, publishing, options)
     tokens = AccessTokens(AccessTokenStore(engine), time.time)
-    names = Names(store, agent, service, options, verification_id=box.public_id("asuid"))
+    names = Names(store, agent, service, options, verification_id=box.derived("asuid"))
+    metrics_token = Secret(box.derived("metrics"))
     stop = stop_event()
     try:
         with private_listener(options.auth_socket) as auth, private_listener(options.socket) as control:
             _open_to_nginx(options.auth_socket)
             async with asyncio.TaskGroup() as tasks:
                 background = tasks.create_task(
-                    _in_background(delivery, service, profiles, names, tokens, stop, control)
+                    _in_background(
+                        delivery,
+                        lambda tasks: control_api(
+                            service,
+                            profiles,
+                            names,
+                            tokens,
+                            tasks,
+                            further=metrics_routes(agent, metrics_token),
+                        ),
+                        stop,
+                        control,
+                    )
                 )
                 authorize = authorize_api(publishing.access, Lockout(time.monotonic), tokens)
+                authorize.routes.append(scrape_route(agent, metrics_token))
                 await serve(authorize, auth, stop)
                 background.cancel()
     finally:
@@ -66,16 +85,13 @@ async def _run(options: ControlOptions) -> None:
 
 async def _in_background(
     delivery: Delivery,
-    service: ControlService,
-    publishing: Publishing,
-    names: Names,
-    access: AccessTokens,
+    make_api: Callable[[asyncio.TaskGroup], Starlette],
     stop: asyncio.Event,
     control: socket.socket,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
-        await serve(control_api(service, publishing, names, access, tasks), control, stop)
+        await serve(make_api(tasks), control, stop)
 
 
 def _open_to_nginx(path: Path) -> None:

@@ -74,6 +74,11 @@ class AgentClient:
             missing=tuple(answer.get("missing", ())),
         )
 
+    async def metrics(self) -> tuple[list[dict[str, Any]], str]:
+        """Return what was counted for each site and pool, and the text that Prometheus reads."""
+        answer = await self._call("GET", "/metrics")
+        return list(answer["counts"]), str(answer["text"])
+
     async def name_records(self, host: str) -> tuple[tuple[str, ...], str | None]:
         """Return the TXT records of `asuid.<host>`, and what the host is an alias of. Raises `Unavailable`."""
         answer = await self._call("GET", f"/names/{quote(host, safe='')}")

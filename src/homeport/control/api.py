@@ -1,6 +1,7 @@
 """The API behind the command line, on a Unix socket that only our own user can open."""
 
 import asyncio
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,6 +28,8 @@ def control_api(
     names: Names,
     access: AccessTokens,
     tasks: asyncio.TaskGroup,
+    *,
+    further: Sequence[Route] = (),
 ) -> Starlette:
     """Return the application; installations run in `tasks`, so they go on when a client leaves."""
 
@@ -164,6 +167,7 @@ def control_api(
             Route("/sites/{name}/tokens", post_tokens, methods=["POST"]),
             Route("/sites/{name}/tokens/{token:path}", delete_token, methods=["DELETE"]),
             *names_routes(names),
+            *further,
             Route("/sites/{name}/{action}", post_action, methods=["POST"]),
             Route("/gallery", get_gallery),
         ],

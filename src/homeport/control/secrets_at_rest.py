@@ -23,8 +23,8 @@ class SecretBox:
         self._fernet = Fernet(key)
         self._key = key
 
-    def public_id(self, purpose: str) -> str:
-        """Return 64 hexadecimal digits that tell this platform from others and nothing of the key."""
+    def derived(self, purpose: str) -> str:
+        """Return 64 hexadecimal digits of this platform for a purpose; they tell nothing of the key or of others."""
         return hmac.new(self._key, purpose.encode(), "sha256").hexdigest().upper()
 
     def seal(self, secret: Secret) -> bytes:

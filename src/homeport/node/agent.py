@@ -29,6 +29,9 @@ from homeport.node.nginx.server import host_name
 from homeport.node.nginx_service import NginxService
 from homeport.node.options import PlatformOptions
 from homeport.node.pools.http_pool import HttpServerPool
+from homeport.node.request_accounting import RequestAccounting
+from homeport.node.request_log import RequestLog
+from homeport.node.request_metrics import RequestMetrics
 from homeport.node.runtime_install import install_runtime, remove_runtime
 from homeport.node.seccomp import compile_filter
 from homeport.node.site_environment import instance_id
@@ -64,6 +67,13 @@ class Agent:
         self._nginx = NginxService(self.layout, main=self._main_text)
         self._front = FrontConnections(self.layout.front if os.geteuid() == 0 else None)
         self._watcher = ContentWatcher()
+        self.metrics = RequestMetrics()
+        self._servers: dict[str, HostedSite] = {}
+        self._request_log = RequestLog(
+            self.layout.request_log,
+            handle=RequestAccounting(self.metrics, site_of=self._servers.get).take,
+            reopen=self._nginx.reopen_logs,
+        )
         self._node = Node(
             layout=self.layout,
             options=options,
@@ -87,9 +97,10 @@ class Agent:
             ticking = tasks.create_task(self._tick_forever())
             await self._take_up()
             refreshing = tasks.create_task(self._refresh_forever())
+            reading = tasks.create_task(self._request_log.run())
             renewing = tasks.create_task(self._renew_forever())
             await serve(self, tasks)
-            for task in (watching, ticking, refreshing, renewing):
+            for task in (watching, ticking, refreshing, renewing, reading):
                 task.cancel()
             await asyncio.gather(*(site.close() for site in self.sites.values()))
             self._front.close()
@@ -129,6 +140,9 @@ class Agent:
                 {"revision": revision, "sites": [desired_site_to_json(site) for site in wanted.values()]},
             )
             await self._refresh()
+            self._servers.clear()
+            self._servers.update({site.desired.hostnames[0]: site for site in self.sites.values()})
+            self.metrics.forget(site.name for site in gone)
             await asyncio.gather(*(site.close() for site in gone))
             return problems | {name: text for name, text in self._problems.items() if name in wanted}
 
@@ -297,6 +311,7 @@ class Agent:
                     auth_socket=str(self.layout.auth_socket),
                 ),
                 domain=self.options.domain,
+                request_log=str(self.layout.request_log),
             )
         )
 

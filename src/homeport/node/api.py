@@ -40,6 +40,14 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
             }
         )
 
+    async def get_metrics(_: Request) -> Response:
+        processes = {
+            name: sum(len(pool.status().processes) for pool in site.pools)
+            for name, site in agent.sites.items()
+        }
+        text = await asyncio.to_thread(agent.metrics.exposition, processes)
+        return JSONResponse({"counts": agent.metrics.as_json(), "text": text})
+
     async def get_name(request: Request) -> Response:
         return JSONResponse(dataclasses.asdict(await find_records(request.path_params["host"])))
 
@@ -80,6 +88,7 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
             Route("/observed", get_observed),
             Route("/gallery", get_gallery),
             Route("/names/{host}", get_name),
+            Route("/metrics", get_metrics),
             Route("/sites/{site}", delete_site, methods=["DELETE"]),
             Route("/sites/{site}/restart", post_restart, methods=["POST"]),
             Route("/sites/{site}/runtimes", post_runtime, methods=["POST"]),

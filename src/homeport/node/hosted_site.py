@@ -16,6 +16,7 @@ import structlog
 from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
 from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
+from homeport.node.access_logs import AccessLog
 from homeport.node.allowance import Allowance
 from homeport.node.certificates import LocalAuthority, SiteCertificates
 from homeport.node.cgroups import Cgroups
@@ -135,6 +136,12 @@ class HostedSite:
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._postponed: set[str] = set()
         self._postponement: asyncio.TimerHandle | None = None
+        self._access_log = AccessLog(
+            self._tree,
+            desired.name,
+            instance=node.instance,
+            owner=desired.uid if os.geteuid() == 0 else None,
+        )
         self._certificates = SiteCertificates(
             node.authority, domain=node.options.domain, view=node.layout.certificates_view
         )
@@ -261,6 +268,7 @@ class HostedSite:
                     self.plan.http_pools, web_sockets=takes_web_sockets(site.app_settings)
                 ),
                 links_are_refused=node.options.mounts_refuse_links,
+                request_log=str(node.layout.request_log) if site.config.http_logging else None,
                 https_only=site.config.https_only,
                 minimum_tls=site.config.minimum_tls,
             )
@@ -273,6 +281,16 @@ class HostedSite:
     def renew_certificate(self) -> None:
         """Replace the site's certificate if it ends soon; nginx shows the new one without being told."""
         self._certificates.renew(self.desired.name)
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.desired.name
+
+    def log_requests(self, lines: Sequence[Sequence[str]]) -> None:
+        """Write requests into the site's access log, if it keeps one."""
+        if self.desired.config.http_logging:
+            self._access_log.append(lines, self.desired.config)
 
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""

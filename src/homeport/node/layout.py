@@ -69,6 +69,11 @@ class NodeLayout:
         return self.run / "nginx"
 
     @property
+    def request_log(self) -> Path:
+        """Where nginx writes requests down until the agent has read them."""
+        return self.nginx / "requests.log"
+
+    @property
     def sockets(self) -> Path:
         """Unix sockets that nginx connects to."""
         return self.run / "s"

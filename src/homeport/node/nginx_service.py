@@ -5,6 +5,7 @@ supervisor; the agent knows it by the pid file and signals it.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import tempfile
@@ -80,6 +81,13 @@ class NginxService:
                 f"nginx did not take the new configuration over within {_LIVE_SECONDS:g} s; "
                 f"see {self._layout.logs / 'nginx.log'}."
             ) from error
+
+    def reopen_logs(self) -> None:
+        """Make nginx open its log files anew, by their names."""
+        master = self._master()
+        if master is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(master, signal.SIGUSR1)
 
     def _master(self) -> int | None:
         try:

@@ -222,6 +222,10 @@ class Folders:
     def content(self) -> Path:
         return self.root / "content"
 
+    @property
+    def request_log(self) -> Path:
+        return self.root / "run/requests.log"
+
     def socket(self, name: str) -> Path:
         return self.root / "s" / f"{name}.sock"
 
@@ -234,6 +238,7 @@ class Folders:
                 user=self.user,
                 http_port=self.port,
                 certificates=self._certificates(),
+                request_log=str(self.request_log),
                 scm=ScmSites(
                     sites_folder=str(self.root / "known"),
                     sockets_folder=str(self.root / "s"),

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from homeport.model.errors import Invalid
+from homeport.node.nginx.access_log import FULL_FIELDS, METRIC_FIELDS, SEPARATOR
 from homeport.node.nginx.forwarding import DROPPED_HEADERS
 from homeport.node.nginx.main import render_certificates
 from homeport.node.nginx.scm_server import ScmSites, scm_server
@@ -542,6 +543,63 @@ def test_a_folder_of_sockets_that_nginx_cannot_use_is_refused(folder: str) -> No
     sites = ScmSites(sites_folder="/run/sites", sockets_folder=folder, auth_socket="/run/auth.sock")
     with pytest.raises(Invalid):
         render([scm_server(sites, "localhost", ())])
+
+
+# What is written down
+
+
+def written(folders: Folders, count: int) -> list[list[str]]:
+    """Wait for that many lines; nginx writes them within a second."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while len(lines := folders.request_log.read_text().splitlines()) < count:
+        assert time.monotonic() < deadline, lines
+        threading.Event().wait(0.02)
+    return [line.split(SEPARATOR) for line in lines]
+
+
+def test_each_request_is_a_line_that_no_client_can_break(folders: Folders, stack: ExitStack) -> None:
+    nginx, _ = serve(folders, stack, request_log=str(folders.request_log))
+
+    nginx.request("/ok?x=1", headers={"User-Agent": 'a "quoted" \\ b\t"', "Cookie": "c=é"})
+    nginx.raw(f'GET /"|%0a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n'.encode())
+    nginx.request("/", host="nobody.localhost")
+    nginx.request("/", host="nobody.scm.localhost")
+    nginx.request("/last")
+
+    lines = [dict(zip(FULL_FIELDS, line, strict=True)) for line in written(folders, 3)]
+    by_address = {
+        line["request_uri"]: line for line in lines
+    }  # each process of nginx writes its own when it likes
+    assert by_address.keys() == {"/ok?x=1", r"/\x22|%0a", "/last"}
+    first = by_address["/ok?x=1"]
+    assert (first["server_name"], first["status"]) == (HOST, "200")
+    assert first["upstream_addr"] == f"unix:{folders.socket(POOL)}"
+    assert first["http_user_agent"] == r"a \x22quoted\x22 \x5C b\x09\x22"
+
+
+def test_without_an_access_log_only_numbers_are_written(folders: Folders, stack: ExitStack) -> None:
+    nginx, _ = serve(folders, stack)
+
+    nginx.request("/secret?token=1", headers={"Authorization": "Basic c2VjcmV0"})
+
+    (line,) = written(folders, 1)
+    assert (line[:2], len(line)) == ([HOST, "200"], len(METRIC_FIELDS))
+    assert "secret" not in folders.request_log.read_text()
+
+
+def test_metrics_are_at_the_platforms_own_name_alone(folders: Folders, stack: ExitStack) -> None:
+    reached = stack.enter_context(http_app(folders.socket("auth"), lambda _head: APP))
+    app = stack.enter_context(fcgi_app(folders.socket(POOL)))
+    nginx = stack.enter_context(running_nginx(folders, folders.site(python_plan())))
+
+    answer = nginx.request("/metrics", host="localhost", headers={"Authorization": "Bearer x"})
+
+    assert answer.text == "scm"
+    assert header(reached[0], "Authorization") == ["Bearer x"]
+    assert reached[0].startswith(b"GET /metrics HTTP")
+    assert nginx.request("/", host="localhost").status == 404
+    assert nginx.request("/metrics").text == "hello"
+    assert (len(reached), len(app.requests)) == (1, 1)
 
 
 # TLS

@@ -125,11 +125,27 @@ def set_config(
     minimum_tls: Annotated[
         str | None, typer.Option("--min-tls", metavar="1.2|1.3", help="Refuse older TLS.")
     ] = None,
+    http_logging: Annotated[
+        bool | None,
+        typer.Option("--http-logging/--no-http-logging", help="Write access logs to LogFiles/http/RawLogs."),
+    ] = None,
+    http_log_megabytes: Annotated[
+        int | None, typer.Option("--http-log-megabytes", help="How much of them is kept.")
+    ] = None,
+    http_log_days: Annotated[
+        int | None, typer.Option("--http-log-days", help="For how many days; 0: as long as there is room.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Change how a site meets the web; without an option, show it."""
-    given = {"https_only": https_only, "minimum_tls": minimum_tls}
+    given = {
+        "https_only": https_only,
+        "minimum_tls": minimum_tls,
+        "http_logging": http_logging,
+        "http_log_megabytes": http_log_megabytes,
+        "http_log_days": http_log_days,
+    }
     changes = {key: value for key, value in given.items() if value is not None}
     with open_control(data) as control:
         site = control.change(name, {"config": changes}) if changes else control.site(name)

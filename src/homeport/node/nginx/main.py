@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from homeport.node.nginx.access_log import access_log, log_formats
 from homeport.node.nginx.folder_settings import compressed, default_filter
 from homeport.node.nginx.forwarding import (
     IGNORED_RESPONSE_HEADERS,
@@ -17,6 +18,7 @@ from homeport.node.nginx.pages import (
     page,
     status_location,
 )
+from homeport.node.nginx.platform_server import platform_server
 from homeport.node.nginx.rewriting import script_directives
 from homeport.node.nginx.scm_server import ScmSites, scm_server
 from homeport.node.nginx.server import host_name
@@ -62,6 +64,7 @@ class MainConfig:
     three must exist, and nginx's user must be able to pass through them. `user` runs the worker processes and is
     None where nginx is not started as root. `addresses` are bound at both ports, IPv6 in brackets; `certificates`
     None leaves HTTPS out, `scm` None the SCM sites. `domain` is the one that sites are below.
+    `request_log` is the file that requests are written down in (None: nowhere).
     """
 
     sites_folder: str
@@ -74,6 +77,7 @@ class MainConfig:
     user: str | None = None
     domain: str = "localhost"
     temporary_folder: str | None = None
+    request_log: str | None = None
 
 
 def render_main(config: MainConfig) -> str:
@@ -100,6 +104,7 @@ def _http(config: MainConfig) -> list[Node]:
         block("types", body=[Entry(kind, extensions) for kind, extensions in DEFAULT_MIME_TYPES.items()]),
         directive("default_type", "application/octet-stream"),
         *_connections(),
+        *_request_log(config),
         *_compression(),
         *_folders(config),
         *_fastcgi(),
@@ -110,13 +115,13 @@ def _http(config: MainConfig) -> list[Node]:
         *script_directives(),
         *_default_servers(config),
         *([scm_server(config.scm, config.domain, _listen(config))] if config.scm else ()),
+        *([platform_server(config.scm.auth_socket, config.domain, _listen(config))] if config.scm else ()),
         directive("include", f"{config.sites_folder}/*.conf"),
     ]
 
 
 def _connections() -> list[Node]:
     return [
-        directive("access_log", "off"),
         directive("log_not_found", "off"),
         directive("server_tokens", "off"),
         directive("sendfile", "on"),
@@ -152,6 +157,12 @@ def _compression() -> list[Node]:
         directive("gzip_comp_level", "4"),
         *compressed(usual.static_types, least_bytes=usual.least_bytes),
     ]
+
+
+def _request_log(config: MainConfig) -> list[Node]:
+    if config.request_log is None:
+        return [directive("access_log", "off")]
+    return [*log_formats(), access_log(config.request_log, full=False)]
 
 
 def _folders(config: MainConfig) -> list[Node]:
@@ -255,6 +266,7 @@ def _default_servers(config: MainConfig) -> list[Node]:
     """Answer the hosts that no site has."""
     body = [
         directive("server_name", ""),
+        directive("access_log", "off"),
         *error_pages(),
         block(
             "location",

@@ -62,6 +62,7 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
             # An exact name comes before an expression, so it is the control plane that keeps host names of sites
             # out of the platform's own domain.
             directive("server_name", Plain(f"~^(?<{_SITE.name}>{_NAME})\\.scm\\.{re.escape(domain)}$")),
+            directive("access_log", "off"),
             # auth_request makes a 500 of everything but yes and no: whoever answers it is away.
             directive("error_page", "500", "=", "@homeport_no_sign_in"),
             directive("error_page", "401", "=", _UNAUTHORIZED),

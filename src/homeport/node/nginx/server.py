@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from homeport.model.errors import Invalid
+from homeport.node.nginx.access_log import access_log
 from homeport.node.nginx.forwarding import WORKER_PARAMETERS, fastcgi_parameters, iis_parameters
 from homeport.node.nginx.http_pools import (
     HttpEntrances,
@@ -47,7 +48,8 @@ class SiteServer:
     pools by id; `entrances` says where its httpPlatform pools are reached. `content_root` is the site's content folder
     where nginx sees it. `addresses` and ports are as in `MainConfig`, which also says where certificates come from.
     `request_body_bytes` is the largest body that the plan's settings may allow. `links_are_refused`: where nginx sees
-    the content, no link can be followed. `https_only` and
+    the content, no link can be followed. `request_log` is the platform's file of
+    requests where the site keeps an access log. `https_only` and
     `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`.
     """
 
@@ -63,6 +65,7 @@ class SiteServer:
     request_body_bytes: int = 1024 * 1024 * 1024
     entrances: HttpEntrances = field(default_factory=lambda: HttpEntrances(servers={}, activator=""))
     links_are_refused: bool = False
+    request_log: str | None = None
     https_only: bool = False
     minimum_tls: str = "1.2"
 
@@ -89,6 +92,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         *error_pages(),
         status_location(),
         *_transport(site),
+        *([access_log(site.request_log, full=True)] if site.request_log else ()),
     ]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")

@@ -1,0 +1,66 @@
+"""From the lines that nginx wrote about requests to metrics, and to the access logs of sites that keep one."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from homeport.node.nginx.access_log import FULL_FIELDS, METRIC_FIELDS, SEPARATOR
+from homeport.node.request_metrics import RequestMetrics
+
+
+class Logged(Protocol):
+    """A site as far as its requests are concerned."""
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+
+    def log_requests(self, lines: Sequence[Sequence[str]]) -> None:
+        """Write requests, given by `FULL_FIELDS`, into the site's access log."""
+
+
+class RequestAccounting:
+    """Takes lines in order; `site_of` finds the site of an nginx server by the server's first name."""
+
+    def __init__(self, metrics: RequestMetrics, *, site_of: Callable[[str], Logged | None]) -> None:
+        self._metrics = metrics
+        self._site_of = site_of
+
+    def take(self, lines: Sequence[bytes]) -> None:
+        """Count the requests and hand on those that are to be logged; a line that is none is left out."""
+        logged: dict[str, tuple[Logged, list[Sequence[str]]]] = {}
+        for line in lines:
+            fields = line.decode("ascii", "replace").split(SEPARATOR)
+            if len(fields) not in (len(METRIC_FIELDS), len(FULL_FIELDS)):
+                continue
+            site = self._site_of(fields[0])
+            if site is None or not self._count(site.name, fields):
+                continue
+            if len(fields) == len(FULL_FIELDS):
+                logged.setdefault(site.name, (site, []))[1].append(fields)
+        for site, requests in logged.values():
+            site.log_requests(requests)
+
+    def _count(self, site: str, fields: Sequence[str]) -> bool:
+        _, status, seconds, sent, received, upstream, *_ = fields
+        try:
+            self._metrics.count(
+                site,
+                pool_of(upstream),
+                status=status,
+                seconds=float(seconds),
+                sent=int(sent),
+                received=int(received),
+            )
+        except ValueError:  # cut off by a full disk, say
+            return False
+        return True
+
+
+def pool_of(upstream: str) -> str:
+    """Name the pool by the address that answered last: `static` for none, the socket's for FastCGI, else `http`."""
+    last = upstream.rpartition(" ")[2]
+    if last in ("", "-"):
+        return "static"
+    if not last.startswith("unix:"):
+        return "http"
+    return last.rpartition("/")[2].removesuffix(".sock").partition(".")[2] or "http"
