@@ -93,6 +93,8 @@ def test_an_older_deployment_is_carried_out_again(page: Page, scm: Scm) -> None:
     page.goto(f"{scm.address}/DeploymentCenter")
     page.get_by_role("link", name="one", exact=True).first.click()
 
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#changes")).to_contain_text("changedv.html")
     page.get_by_role("button", name="Redeploy").click()
     page.locator("#ask-yes").click()
 

@@ -228,7 +228,15 @@ def test_the_process_ends_in_time_with_a_terminal_open(scm: ScmProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", ["{", "[]", '{"resize": [1]}', '{"resize": ["a", {}]}', '{"resize": [-5, 99999999]}']
+    "junk",
+    [
+        "{",
+        "[]",
+        '{"resize": [1]}',
+        '{"resize": [1e999, 1]}',
+        '{"resize": ["a", {}]}',
+        '{"resize": [-5, 99999999]}',
+    ],
 )
 def test_a_broken_control_message_is_passed_over(terminal: Terminal, junk: str) -> None:
     terminal.connection.send(junk)

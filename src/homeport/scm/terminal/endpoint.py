@@ -145,7 +145,7 @@ async def _inputs(websocket: WebSocket, terminal: _Open) -> None:
 
 def _control(text: str, session: "TerminalSession") -> None:
     """Obey a control message; one that is none is passed over, as terminals do."""
-    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+    with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
         columns, rows = json.loads(text)["resize"]
         session.resize(int(columns), int(rows))
 

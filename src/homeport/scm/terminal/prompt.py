@@ -47,6 +47,7 @@ class Prompt:
         )
         self._running: asyncio.Task[int] | None = None
         self._interpreter: Interpreter | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._pressed = 0
 
     async def run(self) -> int:
@@ -111,7 +112,7 @@ class Prompt:
         if self._pressed >= _PATIENCE:
             self._running.cancel()
         elif self._pressed == 1:
-            asyncio.get_running_loop().create_task(self._end_after_programs(self._running))
+            self._ending = asyncio.create_task(self._end_after_programs(self._running))
 
     async def _end_after_programs(self, running: "asyncio.Task[int]") -> None:
         while self._family.is_running() and not running.done():

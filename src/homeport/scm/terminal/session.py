@@ -105,7 +105,7 @@ class TerminalSession:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGHUP)
         try:
-            code = await asyncio.wait_for(asyncio.to_thread(self._process.wait, _GRACE_SECONDS), None)
+            code = await asyncio.to_thread(self._process.wait, _GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             descendants += await asyncio.to_thread(_descendants, self.pid)
             self._process.kill()

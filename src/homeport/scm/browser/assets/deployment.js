@@ -1,6 +1,19 @@
 // One deployment: its log grows while it runs; it can be carried out again or deleted.
-import { ask, attempt, call, notice } from "./site.js";
+import { ask, attempt, call, element, notice } from "./site.js";
 import { follow } from "./follow.js";
+
+/** Make a table of what is added, changed and removed; nothing where that is nothing. */
+function list(title, difference) {
+  const table = element("table");
+  for (const [kind, state] of [["added", "success"], ["changed", "building"], ["removed", "failed"]]) {
+    for (const name of difference[kind]) {
+      const row = table.insertRow();
+      row.insertCell().append(element("span", kind, { className: `state ${state}` }));
+      Object.assign(row.insertCell(), { textContent: name, className: "name" });
+    }
+  }
+  return table.rows.length ? [element("h3", title), table] : [];
+}
 
 const holder = document.getElementById("deployment");
 if (holder) {
@@ -13,6 +26,13 @@ if (holder) {
     await Promise.all([done, follow(id, holder, done)]);
     notice("Done.");
   });
+  document.getElementById("compare")?.addEventListener("click", () => attempt(async () => {
+    const difference = await (await call(`/api/homeport/deployments/${id}/diff`)).json();
+    const place = document.getElementById("changes");
+    place.replaceChildren(element("h2", "What redeploying it would change"), ...list("Files", difference.files), ...list("Packages", difference.packages));
+    if (place.childElementCount === 1) place.append(element("p", "Nothing.", { className: "empty" }));
+    place.hidden = false;
+  }));
   document.getElementById("delete").onclick = () => attempt(async () => {
     if (!(await ask("Delete the record of this deployment? The content stays.", { yes: "Delete", danger: true }))) return;
     await call(`/api/deployments/${id}`, { method: "DELETE" });
