@@ -26,6 +26,9 @@ class Terminal:
         self.connection = connection
         self.raw = ""
 
+    def __repr__(self) -> str:
+        return f"<Terminal that shows {self.text!r}>"
+
     @property
     def text(self) -> str:
         return _STYLES.sub("", _MARKS.sub("", self.raw))

@@ -72,7 +72,11 @@ class Prompt:
             try:
                 self._console.error_level = await self._run_line(line)
             except LeaveConsole as leave:
-                return leave.code
+                if not self._pressed:
+                    return leave.code
+                self._console.error_level = (
+                    leave.code
+                )  # a built-in command that was interrupted leaves so too
 
     async def _run_line(self, line: str) -> int:
         loop = asyncio.get_running_loop()
