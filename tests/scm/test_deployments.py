@@ -168,6 +168,8 @@ def test_a_file_of_another_time_or_content_is_copied_and_an_equal_one_is_not(scm
     scm.deploy({"same.py": "1", "touched.py": "1", "changed.py": "2"})
 
     assert content(scm) == {"same.py": "1", "touched.py": "1", "changed.py": "2"}
+    # Of equal time and size, it would run from the compiled code of the version before.
+    assert (scm.web_root / "changed.py").stat().st_mtime != 1_767_323_046
     assert (scm.web_root / "same.py").stat().st_ino == node
     assert (scm.web_root / "touched.py").stat().st_mtime == 1_767_323_046
 
