@@ -160,10 +160,7 @@ class ContentWatcher:
             self._changed(site, path)
 
     def _root_replaced(self, watch: Watch) -> None:
-        """Follow the path, not the folder: a deployment put another one in the root's place.
-
-        A file that both folders share, as a hard link, has not changed.
-        """
+        """Follow the path, not the folder: a deployment put another one in the root's place."""
         key, folder = self._folders.get(id(watch), ("", ""))
         site = self._sites.get(key)
         if site is not None and not folder:
@@ -180,9 +177,8 @@ class ContentWatcher:
             asyncio.get_running_loop().call_later(_MISSING_SECONDS, self._watch_anew, key, site)
             return
         for folder in site.watches:
-            with contextlib.suppress(HomeportError, OSError), site.tree.folder(folder) as descriptor:
-                for name in _own_files(descriptor):
-                    self._changed(site, f"{folder}/{name}".lstrip("/"))
+            for name in site.tree.names(folder) or []:
+                self._changed(site, f"{folder}/{name}".lstrip("/"))
 
     def _changed(self, site: _SiteWatch, path: str) -> None:
         loop = asyncio.get_running_loop()
@@ -204,13 +200,3 @@ class ContentWatcher:
         for key, site in self._sites.items():
             self._add(key, site, "")
             self._changed(site, "web.config")
-
-
-def _own_files(descriptor: int) -> list[str]:
-    """Return the names of a folder's files that no other folder shares."""
-    with os.scandir(descriptor) as entries:
-        return [
-            entry.name
-            for entry in entries
-            if not entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_nlink == 1
-        ]
