@@ -310,10 +310,9 @@ def test_a_body_that_nobody_read_does_not_become_the_next_request(
     client = clients()
     client.ask()
     disguised = fcgi.request_bytes(fcgi.nginx_params("GET", "/facts"), flags=1)
-    answer = client.ask("/hello", method="POST", body=disguised * 400)
-    assert answer.body == b"Hello, world!"
-    with contextlib.suppress(OSError):
-        assert client.ask("/hello").body in (b"", b"Hello, world!")
+    for _ in range(3):
+        assert client.ask("/hello", method="POST", body=disguised * 400).body == b"Hello, world!"
+        assert client.ask("/unsized").body == b"Hello, world!"
 
 
 def test_a_client_that_does_not_keep_is_not_kept(

@@ -168,43 +168,64 @@ class Connection:
             self.send([fastcgi.end_request(request_id)])
             raise ClientGone("the web server withdrew the request")
 
-    def is_consumed(self) -> bool:
-        """Tell whether the body has been read to its end; reads what is left of it as far as it has come already."""
+    def finish(self) -> bool:
+        """Read what an application has left of the body; tell whether the connection can take another request.
+
+        nginx uses a connection again once it has sent the whole body and has seen END_REQUEST: to close it then, with
+        nothing wrong, could cost the next request. It closes by itself when it has more of the body to send. The next
+        request may already have come behind the body, so not a byte more is read than belongs to this one.
+        """
         try:
-            if not self._ended and not self._data_left():
-                self._data, self._at = self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT), 0
-            while not self._ended and self._data_left() >= fastcgi.HEADER_SIZE + self._content_left:
-                self.read_body()
+            self._throw_away_body()
         except (OSError, ProtocolError):
             return False
         return self._ended and not self._data_left()
 
     def drain(self) -> None:
-        """Read what is left of the body, within `DRAIN_BYTES` and `DRAIN_WAIT_SECONDS`, and throw it away.
+        """Read what is left of the body, within `DRAIN_BYTES` and `DRAIN_WAIT_SECONDS`, before the connection is closed.
 
         A Unix socket that is closed with bytes unread resets its peer, which then may not see the response. Our
         side is closed for writing first: nginx holds a short response back until its end, and sends no more of a body
         once it has been answered.
         """
-        left = DRAIN_BYTES
         try:
             if not self._ended:
                 self._socket.shutdown(socket.SHUT_WR)
-            while left > 0 and not self._ended:
-                if not self._data_left() and not self._fill(DRAIN_WAIT_SECONDS):
-                    return
-                left -= len(self.read_body())
+            self._throw_away_body()
         except (OSError, ProtocolError):
             return
+
+    def _throw_away_body(self) -> None:
+        left = DRAIN_BYTES
+        while left > 0 and not self._ended:
+            missing = self._content_left + self._padding_left or fastcgi.HEADER_SIZE
+            if self._data_left() < min(missing, fastcgi.HEADER_SIZE):
+                size = min(missing - self._data_left(), RECEIVE_SIZE)
+                if not self._fill(DRAIN_WAIT_SECONDS, size):
+                    return
+                continue
+            left -= len(self._take_body())
+
+    def _take_body(self) -> bytes:
+        """Take a piece of the body, of its padding, or the header of its next record, from the bytes that are there."""
+        if self._content_left:
+            return self._take_some()
+        if self._padding_left:
+            taken = min(self._padding_left, self._data_left())
+            self._at += taken
+            self._padding_left -= taken
+        else:
+            self._next_body_record()
+        return b""
 
     # ---- bytes
 
     def _data_left(self) -> int:
         return len(self._data) - self._at
 
-    def _fill(self, seconds: float) -> bool:
-        """Receive once; False at the end of the stream. Bytes already taken are dropped."""
-        data = receive(self._socket, RECEIVE_SIZE, seconds)
+    def _fill(self, seconds: float, size: int = RECEIVE_SIZE) -> bool:
+        """Receive once, `size` bytes at most; False at the end of the stream. Bytes already taken are dropped."""
+        data = receive(self._socket, size, seconds)
         self._data = self._data[self._at :] + data
         self._at = 0
         return bool(data)

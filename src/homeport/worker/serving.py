@@ -319,8 +319,8 @@ class Server:
         env["wsgi.input"] = BodyStream(connection)
         self._environment.complete(env)
         whole = self._run(sock, env, request_id, connection)
-        if whole and keep and connection.is_consumed():
-            return True
+        if whole and keep:
+            return connection.finish()
         connection.drain()
         return False
 

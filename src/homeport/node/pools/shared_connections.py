@@ -7,6 +7,7 @@ requests that wait on it outlive every worker. Workers are tenants' processes: w
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import select
 import socket
@@ -47,8 +48,15 @@ class SharedConnections:
         return bool(poll.poll(0))
 
     def listen(self, descriptor: int) -> None:
-        """Let new connections to this listening socket wake a worker."""
-        self._epoll.register(descriptor, select.EPOLLIN)
+        """Let new connections to this listening socket wake a worker.
+
+        Its entry must not look like a connection's, so its number lies above theirs; the entry outlives that descriptor.
+        """
+        above = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, protocol.FIRST + protocol.MOST)
+        try:
+            self._epoll.register(above, select.EPOLLIN)
+        finally:
+            os.close(above)
 
     def admit(self, slot: int) -> socket.socket:
         """Return a worker's end of a new control socket; the caller closes it once the worker has it."""
