@@ -2,6 +2,7 @@
 
 import http.client
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,8 +45,6 @@ class UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        import socket
-
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
         self.sock.connect(self._path)
@@ -58,10 +57,16 @@ def front(plain: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     process = subprocess.Popen(
         ["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)], stderr=subprocess.DEVNULL
     )
-    wait_until(lambda: (folder / "http.sock").exists() or process.poll() is not None)
+    wait_until(lambda: accepts(folder / "http.sock") or process.poll() is not None)
     yield folder
     process.terminate()
     process.wait()
+
+
+def accepts(path: Path) -> bool:
+    """Tell whether somebody listens: nginx makes the path a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def fetch(
