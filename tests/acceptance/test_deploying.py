@@ -81,7 +81,9 @@ def served(platform: Platform, site: str, number: int) -> None:
     try:
         eventually(is_there)
     except AssertionError as error:
-        raise AssertionError(f"{site} shows {seen[-1]!r}, not version {number}") from error
+        logs = (platform.data / f"sites/{site}/home/LogFiles/Application").glob("*.log")
+        said = "".join(path.read_text() for path in logs)[-3000:]
+        raise AssertionError(f"{site} shows {seen[-1]!r}, not version {number}: {said}") from error
 
 
 def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platform, make_site: Make) -> None:

@@ -68,13 +68,14 @@ def test_a_failing_deployment_changes_nothing(scm: ScmProcess) -> None:
         {
             ".deployment": "[config]\nCOMMAND = deploy.cmd\n",
             "deploy.cmd": "@echo off\r\necho broken> %DEPLOYMENT_TARGET%\\web.config\r\n"
+            "copy deploy.cmd %DEPLOYMENT_TARGET%\\pages\\1.txt\r\n"
             "del %DEPLOYMENT_TARGET%\\only-first.txt\r\nexit 3\r\n",
         }
     )
 
     record = scm.latest()
     assert (record["status"], record["active"]) == (3, False)
-    assert set(tree(scm.web_root)) == set(before)
+    assert tree(scm.web_root) == before
     assert not (scm.home / "data/.homeport/switch/next").exists()
 
 

@@ -35,17 +35,19 @@ class RequestMetrics:
     def __init__(self) -> None:
         self.tallies: dict[tuple[str, str], Tally] = {}
 
-    def count(self, site: str, pool: str, *, status: str, seconds: float, sent: int, received: int) -> None:
-        """Count one request; `pool` is the id of the pool that answered, `static` where nginx did by itself."""
+    def count(
+        self, site: str, pool: str, *, status: str, seconds: float, sent: int, received: int, times: int = 1
+    ) -> None:
+        """Count a request, or several that are alike; `pool` is the id of the pool that answered, `static` where nginx did by itself."""
         tally = self.tallies.get((site, pool))
         if tally is None:
             tally = self.tallies[site, pool] = Tally()
         group = f"{status[:1]}xx"
-        tally.statuses[group] = tally.statuses.get(group, 0) + 1
-        tally.seconds += seconds
-        tally.sent += sent
-        tally.received += received
-        tally.classes[bisect_left(BOUNDS, seconds)] += 1
+        tally.statuses[group] = tally.statuses.get(group, 0) + times
+        tally.seconds += seconds * times
+        tally.sent += sent * times
+        tally.received += received * times
+        tally.classes[bisect_left(BOUNDS, seconds)] += times
 
     def forget(self, sites: Iterable[str]) -> None:
         """Drop everything of sites that are gone."""

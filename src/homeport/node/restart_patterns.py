@@ -16,7 +16,10 @@ _REPEAT = re.compile(r"\{(\d{1,9})?,?(\d{1,9})?\}")
 
 
 class RestartPatterns:
-    """The patterns of one site. One that is too large or once took too long matches nothing from then on."""
+    """The patterns of one site. One that is too large or once took too long matches nothing from then on.
+
+    Time is counted as the processor's: on a busy machine every pattern seems slow.
+    """
 
     def __init__(self) -> None:
         self._compiled: dict[str, regex.Pattern[str] | None] = {}
@@ -30,10 +33,13 @@ class RestartPatterns:
         end = time.monotonic() + _BURST_SECONDS
         for path in paths if compiled is not None else ():
             for candidate in dict.fromkeys((path.replace("/", "\\"), path)):
+                begun = time.thread_time()
                 try:
                     if compiled is not None and compiled.match(candidate, timeout=_SECONDS):
                         return path
                 except TimeoutError:
+                    if time.thread_time() - begun < _SECONDS / 2:
+                        return path  # we were not let to work: to restart once too often is the smaller evil
                     self._compiled[pattern] = None
                     return None
             if time.monotonic() > end:

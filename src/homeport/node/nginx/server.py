@@ -35,8 +35,11 @@ _BELOW_HOME = "/site/wwwroot"
 _SPARE_SECONDS = 60
 _HTTPS_PORT = 443
 _OLD_TLS = "/.homeport/old-tls"
-_IDLE_CONNECTIONS = "32"
-"""Connections to a pool that each nginx process keeps while no request is on them; about 5 kB of memory a site."""
+_IDLE_CONNECTIONS = "128"
+"""Connections to a pool that each nginx process keeps while no request is on them; some 20 kB of memory a pool.
+
+Fewer than there are busy clients cost more than none: the surplus is made, shared and closed again all the time.
+"""
 _MOST_REQUESTS = "100000"
 
 

@@ -1,6 +1,7 @@
 """The file system as the pure path and program rules see it."""
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,3 +23,17 @@ class LinuxFiles:
     def is_executable(self, path: str) -> bool:
         """Whether this process may execute the file."""
         return Path(path).is_file() and os.access(path, os.X_OK)
+
+
+def part_from_links(path: Path) -> None:
+    """Remove the name of a file that has others, before it is written anew.
+
+    A deployment prepares a version in hard links to the one that is served: what a script overwrites there must not change
+    what visitors get. Raises OSError.
+    """
+    try:
+        known = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(known.st_mode) and known.st_nlink > 1:
+        path.unlink()

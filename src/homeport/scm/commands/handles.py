@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 
 from homeport.scm.commands.console import CommandFailure, Console
+from homeport.scm.commands.filesystem import part_from_links
 from homeport.windows.cmd.syntax import Redirection, RedirectionKind
 
 _CHUNK = 64 * 1024
@@ -68,6 +69,8 @@ def _open(redirection: Redirection, console: Console) -> int:
         return os.open(os.devnull, os.O_RDWR)
     path = console.locate(redirection.target)
     try:
+        if redirection.kind is RedirectionKind.WRITE:
+            part_from_links(path)
         return os.open(path, _FLAGS[redirection.kind], 0o666)
     except FileNotFoundError:
         reading = redirection.kind is RedirectionKind.READ

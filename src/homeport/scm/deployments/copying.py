@@ -6,6 +6,7 @@ import filecmp
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -86,7 +87,8 @@ def _move(source: Path, target: Path) -> None:
     with contextlib.suppress(OSError):
         new, old = source.stat(), target.stat()
         if (new.st_size, int(new.st_mtime)) == (old.st_size, int(old.st_mtime)):
-            os.utime(source)
+            later = max(time.time(), int(old.st_mtime) + 1)  # also when the old one came within this second
+            os.utime(source, (later, later))
     try:
         source.replace(target)
     except OSError as error:

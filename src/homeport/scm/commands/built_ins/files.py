@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from homeport.scm.commands.console import CommandFailure, Console
+from homeport.scm.commands.filesystem import part_from_links
 from homeport.scm.commands.handles import Streams
 from homeport.windows.cmd.words import split_operands
 from homeport.windows.wildcards import has_wildcards
@@ -61,6 +62,7 @@ def copy(console: Console, tail: str, streams: Streams) -> int:
         place = target / source.name if target.is_dir() else target
         if place.exists() and place.samefile(source):
             raise CommandFailure("The file cannot be copied onto itself.\n        0 file(s) copied.")
+        part_from_links(place)
         shutil.copy2(source, place)
     streams.line(f"        {len(sources)} file(s) copied.")
     return 0
