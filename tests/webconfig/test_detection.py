@@ -146,7 +146,9 @@ def _plan(
 ) -> HostingPlan:
     return compile_plan(
         ConfigurationTree(files=files),
-        SiteFacts(site="shop", runtimes=runtimes, detected=detected, list_folder=lambda path: [*packages]),
+        SiteFacts(
+            site="shop", runtimes=runtimes, detect=lambda: detected, list_folder=lambda path: [*packages]
+        ),
     )
 
 
@@ -207,6 +209,16 @@ def test_a_web_config_with_a_handler_is_left_alone(handler: str) -> None:
     text = f"<configuration><system.webServer>{handler}</system.webServer></configuration>".encode()
     plan = _plan(detect({"app.py": FLASK}, {}), {"": text}, NEW)
     assert not any(each.code.startswith("webconfig.detected") for each in plan.findings)
+
+
+def test_where_a_handler_is_nothing_is_looked_for() -> None:
+    def look() -> Detected:
+        raise AssertionError("It looked for an application.")
+
+    text = (
+        b'<configuration><system.webServer><httpPlatform processPath="x"/></system.webServer></configuration>'
+    )
+    compile_plan(ConfigurationTree(files={"": text}), SiteFacts(site="shop", runtimes=(NEW,), detect=look))
 
 
 def test_a_static_handler_in_a_folder_is_no_handler_for_an_application() -> None:

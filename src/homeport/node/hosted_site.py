@@ -1,14 +1,13 @@
 """One site on this node: its folders, plan, pools, SCM app and network, brought in line with what is desired."""
 
 import asyncio
-import contextlib
 import dataclasses
 import fcntl
 import os
-import posixpath
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -349,18 +348,13 @@ class HostedSite:
         for folder in self._node.watcher.folders(self.desired.name):
             for name in self._content.names(folder) or ():
                 if name.lower() == "web.config" and left > 0 and len(files) <= MOST_FILES:
-                    with contextlib.suppress(HomeportError, OSError):
-                        limit = min(_WEB_CONFIG_BYTES, left)
-                        files[folder] = self._content.read(f"{folder}/{name}", limit=limit)
-                        left -= len(files[folder])
-        transforms = gather_transforms(self._tree.names, self._host_transform, self.desired.app_settings)
+                    data = _read(self._content, f"{folder}/{name}", limit=min(_WEB_CONFIG_BYTES, left))
+                    if data is not None:
+                        files[folder] = data
+                        left -= len(data)
+        read_transform = partial(_read, self._tree, limit=_WEB_CONFIG_BYTES)
+        transforms = gather_transforms(self._tree.names, read_transform, self.desired.app_settings)
         return ConfigurationTree(files=files, host_transforms=transforms)
-
-    def _host_transform(self, path: str) -> bytes | None:
-        try:
-            return self._tree.read(path, limit=_WEB_CONFIG_BYTES)
-        except (HomeportError, OSError):
-            return None
 
     def _facts(self) -> SiteFacts:
         return SiteFacts(
@@ -368,24 +362,17 @@ class HostedSite:
             runtimes=self.desired.runtimes,
             app_settings=self.desired.app_settings,
             list_folder=self._list_folder,
-            detected=self._detect(),
+            detect=self._detect,
         )
 
     def _detect(self) -> Detected | None:
         """Look for an application in the content; reading follows no link."""
         return search(
             self._content.names,
-            self._content_file,
+            partial(_read, self._content, limit=MOST_BYTES),
             self.desired.app_settings,
-            has_script=posixpath.basename(STARTUP_SCRIPT)
-            in (self._tree.names(posixpath.dirname(STARTUP_SCRIPT)) or ()),
+            has_script=self._tree.is_file(STARTUP_SCRIPT),
         )
-
-    def _content_file(self, path: str) -> bytes | None:
-        try:
-            return self._content.read(path, limit=MOST_BYTES)
-        except (HomeportError, OSError):
-            return None
 
     def _list_folder(self, path: str) -> list[str] | None:
         """List a folder as the sandbox names it; only /home is looked into."""
@@ -632,6 +619,14 @@ def pool_limits(plan: FastCgiPool) -> PoolLimits:
         processors=processors,
         max_requests=plan.instance_max_requests,
     )
+
+
+def _read(tree: TenantTree, path: str, *, limit: int) -> bytes | None:
+    """Read a tenant's file; None where there is none that may be read."""
+    try:
+        return tree.read(path, limit=limit)
+    except (HomeportError, OSError):
+        return None
 
 
 def _finding_to_json(finding: Finding) -> dict[str, object]:

@@ -140,9 +140,11 @@ class _Compiler:
 
     def _detected(self) -> Layer | None:
         """Give the configuration of the application that was detected, where no web.config has a handler for one."""
-        detected = self._facts.detected
         documents = [document for document in self._documents.values() if isinstance(document, Document)]
-        if detected is None or any(map(has_application_handler, documents)):
+        if self._facts.detect is None or any(map(has_application_handler, documents)):
+            return None
+        detected = self._facts.detect()
+        if detected is None:
             return None
         runtime = newest(self._facts.runtimes)
         server = None

@@ -9,8 +9,8 @@ What was found is written as the web.config that would say the same, and compile
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from xml.sax.saxutils import quoteattr
 
@@ -152,54 +152,40 @@ def detect(
 
 
 def _django(sources: Mapping[str, str]) -> Detected | None:
-    for path in sorted(sources):
-        folder, _, name = path.partition("/")
-        if name == "wsgi.py":
-            found = _application(sources[path])
-            if found is not None:
-                return Detected(
-                    interface=Interface.WSGI,
-                    framework="Django",
-                    target=f"{folder}.wsgi:{found[0]}",
-                    file=path,
-                    line=found[1],
-                )
+    folders = sorted(path.removesuffix("/wsgi.py") for path in sources if path.endswith("/wsgi.py"))
+    for found in _applications(sources, [f"{folder}/wsgi" for folder in folders]):
+        return replace(found, framework="Django", target=found.target.replace("/", "."))
     return None
 
 
 def _asgi(sources: Mapping[str, str]) -> Detected | None:
-    for module in ASGI_MODULES:
-        text = sources.get(f"{module}.py")
-        if text is None:
-            continue
-        imported = _imports(text)
+    for found in _applications(sources, ASGI_MODULES):
+        imported = _imports(sources[found.file])
         framework = next((_ASGI[name] for name in imported if name in _ASGI), None)
-        found = _application(text)
-        if framework and found and "flask" not in imported:
-            return Detected(
-                interface=Interface.ASGI,
-                framework=framework,
-                target=f"{module}:{found[0]}",
-                file=f"{module}.py",
-                line=found[1],
-            )
+        if framework and "flask" not in imported:
+            return replace(found, interface=Interface.ASGI, framework=framework)
     return None
 
 
 def _wsgi(sources: Mapping[str, str]) -> Detected | None:
-    for module in WSGI_MODULES:
-        text = sources.get(f"{module}.py")
-        found = _application(text) if text is not None else None
-        if text is not None and found is not None:
-            framework = next((_WSGI[name] for name in _imports(text) if name in _WSGI), "a WSGI application")
-            return Detected(
+    for found in _applications(sources, WSGI_MODULES):
+        framework = next((_WSGI[name] for name in _imports(sources[found.file]) if name in _WSGI), None)
+        return replace(found, framework=framework) if framework else found
+    return None
+
+
+def _applications(sources: Mapping[str, str], modules: Iterable[str]) -> Iterator[Detected]:
+    """Iterate over the modules that make an application, in the order given."""
+    for module in modules:
+        found = _application(sources.get(f"{module}.py", ""))
+        if found is not None:
+            yield Detected(
                 interface=Interface.WSGI,
-                framework=framework,
+                framework="a WSGI application",
                 target=f"{module}:{found[0]}",
                 file=f"{module}.py",
                 line=found[1],
             )
-    return None
 
 
 def _imports(text: str) -> tuple[str, ...]:

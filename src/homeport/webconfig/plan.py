@@ -1,6 +1,6 @@
 """The HostingPlan: what a site's web.config files come to, in values that the agent compares and compiles."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -231,12 +231,12 @@ class SiteFacts:
     """What compiling needs to know besides the files.
 
     `app_settings` are the site's own settings, which are environment variables of its processes. `list_folder` names
-    what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact. `detected`
-    is the application that runs where no web.config has a handler for one.
+    what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact. `detect`
+    looks for the application that runs where no web.config has a handler for one; only then is it asked.
     """
 
     site: str
     runtimes: tuple[InstalledRuntime, ...] = ()
     app_settings: Mapping[str, str] = field(default_factory=dict)
     list_folder: ListFolder | None = None
-    detected: Detected | None = None
+    detect: Callable[[], Detected | None] | None = None

@@ -97,7 +97,7 @@ def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] =
     facts = SiteFacts(
         site=name,
         list_folder=_with_requirements(content, _lister(folder, "/home/site/wwwroot")),
-        detected=detected,
+        detect=lambda: detected,
     )
     bare = compile_plan(tree, facts)
     wanted = dict.fromkeys(match[1] for each in bare.findings if (match := _EXTENSION.search(each.remedy)))
@@ -156,7 +156,7 @@ def _compiled(
         runtimes=runtimes,
         app_settings=app_settings,
         list_folder=lister,
-        detected=search(
+        detect=lambda: search(
             content.names, content.read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()
         ),
     )

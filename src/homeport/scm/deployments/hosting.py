@@ -100,7 +100,7 @@ def compile_site(
         runtimes=runtimes,
         app_settings=app_settings,
         list_folder=list_folder,
-        detected=search(names, read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()),
+        detect=lambda: search(names, read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()),
     )
     tree = ConfigurationTree(files=_configuration_files(root))
     return compile_plan(tree, facts)
