@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -24,6 +25,9 @@ from . import fcgi
 from .workers import Worker, listening, wait_until, worker
 
 ValueT = TypeVar("ValueT")
+
+StartWorker = Callable[..., Worker]
+Connect = Callable[[], "Client"]
 
 
 class Holder:
@@ -73,7 +77,7 @@ def holder(tmp_path: Path) -> Iterator[Holder]:
 
 
 @pytest.fixture
-def pool(loop: str, tmp_path: Path, holder: Holder) -> Iterator[Callable[..., Worker]]:
+def pool(loop: str, tmp_path: Path, holder: Holder) -> Iterator[StartWorker]:
     """Start a worker of the pool in a slot."""
     with ExitStack() as stack:
 
@@ -140,7 +144,7 @@ class Client:
 
 
 @pytest.fixture
-def clients(holder: Holder) -> Iterator[Callable[[], Client]]:
+def clients(holder: Holder) -> Iterator[Connect]:
     with ExitStack() as stack:
 
         def connect() -> Client:
@@ -153,9 +157,18 @@ def pid_of(answer: fcgi.Answer) -> int:
     return int(json.loads(answer.body)["pid"])
 
 
-def test_one_connection_serves_many_requests(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def abandoned(pool: StartWorker, clients: Connect, holder: Holder) -> Client:
+    """Return a kept connection whose only worker was killed after its answer."""
+    one = pool(0)
+    client = clients()
+    client.settle(one)
+    one.process.kill()
+    one.wait()
+    holder.leave(0)
+    return client
+
+
+def test_one_connection_serves_many_requests(pool: StartWorker, clients: Connect) -> None:
     one = pool(0)
     client = clients()
     for _ in range(20):
@@ -163,9 +176,7 @@ def test_one_connection_serves_many_requests(
     wait_until(lambda: one.requests == 20)
 
 
-def test_bodies_end_where_their_requests_end(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_bodies_end_where_their_requests_end(pool: StartWorker, clients: Connect) -> None:
     pool(0)
     client = clients()
     for size in (1, 100, 40_000, 300_000, 7):
@@ -174,7 +185,7 @@ def test_bodies_end_where_their_requests_end(
 
 
 def test_a_body_that_comes_in_pieces_is_read_by_the_worker_that_began_it(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
+    pool: StartWorker, clients: Connect
 ) -> None:
     pool(0)
     pool(1)
@@ -191,7 +202,7 @@ def test_a_body_that_comes_in_pieces_is_read_by_the_worker_that_began_it(
 
 
 def test_a_slow_request_holds_up_no_kept_connection(
-    pool: Callable[..., Worker], clients: Callable[[], Client], tmp_path: Path
+    pool: StartWorker, clients: Connect, tmp_path: Path
 ) -> None:
     pool(0)
     pool(1)
@@ -212,8 +223,43 @@ def test_a_slow_request_holds_up_no_kept_connection(
     assert slow.ask().body == b"Hello, world!"
 
 
+def test_the_numbers_of_inherited_descriptors_are_no_connections_numbers(
+    tmp_path: Path, loop: str, pool: StartWorker, clients: Connect, holder: Holder
+) -> None:
+    """An agent of many sites has thousands of descriptors open, and what a worker inherits comes with their numbers."""
+    pool(0)
+    connected = [clients() for _ in range(2 * protocol.STOCK)]
+    for client in connected:
+        client.ask()
+    with holder.call(lambda: holder.shared.admit(1)) as control, ExitStack() as opened:
+        numbers = [
+            fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, protocol.FIRST)
+            for descriptor in (holder.board, holder.shared.fileno(), control.fileno())
+        ]
+        for number in numbers:
+            opened.callback(os.close, number)
+        second = opened.enter_context(
+            worker(
+                tmp_path,
+                accelerator=loop,
+                listener=holder.listener,
+                path=holder.path,
+                board=numbers[0],
+                slot=1,
+                shared=(numbers[1], numbers[2]),
+            )
+        )
+        busy = clients()
+        busy.send(f"/gate?{tmp_path / 'open'}")
+        served = {pid_of(client.ask("/facts")) for client in connected * 2}
+        (tmp_path / "open").touch()
+        assert busy.receive().ends
+        assert second.process.pid in served | {pid_of(busy.ask("/facts"))}
+        assert second.process.poll() is None
+
+
 def test_what_one_worker_began_another_goes_on_with(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
+    pool: StartWorker, clients: Connect, holder: Holder
 ) -> None:
     first = pool(0)
     connected = [clients() for _ in range(10)]
@@ -229,15 +275,8 @@ def test_what_one_worker_began_another_goes_on_with(
     assert after == {second.process.pid}
 
 
-def test_a_request_waits_for_the_next_worker(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
-) -> None:
-    first = pool(0)
-    client = clients()
-    client.settle(first)
-    first.process.kill()
-    first.wait()
-    holder.leave(0)
+def test_a_request_waits_for_the_next_worker(pool: StartWorker, clients: Connect, holder: Holder) -> None:
+    client = abandoned(pool, clients, holder)
     client.send("/hello")
     assert holder.call(lambda: holder.shared.is_readable)
     pool(0)
@@ -245,7 +284,7 @@ def test_a_request_waits_for_the_next_worker(
 
 
 def test_only_the_connection_in_hand_ends_with_a_killed_worker(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
+    pool: StartWorker, clients: Connect, holder: Holder
 ) -> None:
     victim = pool(0)
     busy, idle = clients(), clients()
@@ -265,9 +304,7 @@ def test_only_the_connection_in_hand_ends_with_a_killed_worker(
     assert idle.ask().body == b"Hello, world!"
 
 
-def test_the_number_of_an_ended_connection_is_used_again(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_the_number_of_an_ended_connection_is_used_again(pool: StartWorker, clients: Connect) -> None:
     pool(0)
     pool(1)
     for _ in range(5):
@@ -281,9 +318,7 @@ def test_the_number_of_an_ended_connection_is_used_again(
             client.close()
 
 
-def test_a_response_that_breaks_off_ends_its_connection(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_a_response_that_breaks_off_ends_its_connection(pool: StartWorker, clients: Connect) -> None:
     pool(0)
     client = clients()
     client.ask()
@@ -293,9 +328,7 @@ def test_a_response_that_breaks_off_ends_its_connection(
     assert clients().ask().body == b"Hello, world!"
 
 
-def test_a_failure_with_a_page_keeps_its_connection(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_a_failure_with_a_page_keeps_its_connection(pool: StartWorker, clients: Connect) -> None:
     pool(0)
     client = clients()
     for _ in range(3):
@@ -304,7 +337,7 @@ def test_a_failure_with_a_page_keeps_its_connection(
 
 
 def test_a_body_that_nobody_read_does_not_become_the_next_request(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
+    pool: StartWorker, clients: Connect
 ) -> None:
     pool(0)
     client = clients()
@@ -315,9 +348,7 @@ def test_a_body_that_nobody_read_does_not_become_the_next_request(
         assert client.ask("/unsized").body == b"Hello, world!"
 
 
-def test_a_client_that_does_not_keep_is_not_kept(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_a_client_that_does_not_keep_is_not_kept(pool: StartWorker, clients: Connect) -> None:
     pool(0)
     client = clients()
     assert client.ask(flags=0).body == b"Hello, world!"
@@ -325,7 +356,7 @@ def test_a_client_that_does_not_keep_is_not_kept(
 
 
 def test_a_worker_told_to_stop_answers_what_it_has_begun(
-    pool: Callable[..., Worker], clients: Callable[[], Client], tmp_path: Path
+    pool: StartWorker, clients: Connect, tmp_path: Path
 ) -> None:
     one = pool(0)
     client = clients()
@@ -339,9 +370,7 @@ def test_a_worker_told_to_stop_answers_what_it_has_begun(
     assert one.wait() == 0
 
 
-def test_an_idle_worker_told_to_stop_stops(
-    pool: Callable[..., Worker], clients: Callable[[], Client]
-) -> None:
+def test_an_idle_worker_told_to_stop_stops(pool: StartWorker, clients: Connect) -> None:
     one = pool(0)
     assert clients().ask().body == b"Hello, world!"
     one.wait_for_state(layout.IDLE)
@@ -401,22 +430,58 @@ def test_a_descriptor_of_another_kind_is_closed_at_once(holder: Holder, hostile:
         peer.close()
 
 
-def test_a_flood_of_messages_leaves_the_loop_to_others(holder: Holder, hostile: socket.socket) -> None:
+def test_floods_of_messages_leave_the_loop_to_others(holder: Holder, hostile: socket.socket) -> None:
+    """Two workers of one pool, each asking for what only the other could have shared."""
     stop = threading.Event()
 
-    def flood() -> None:
+    def flood(control: socket.socket) -> None:
         while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                say(hostile, protocol.WANT, 1)
+            with contextlib.suppress(OSError):
+                say(control, protocol.WANT, protocol.FIRST + 7)
 
-    flooding = threading.Thread(target=flood)
-    flooding.start()
-    try:
-        for _ in range(50):
+    with holder.call(lambda: holder.shared.admit(2)) as accomplice:
+        accomplice.settimeout(fcgi.DEADLINE_SECONDS)
+        flooding = [threading.Thread(target=flood, args=(control,)) for control in (hostile, accomplice)]
+        for thread in flooding:
+            thread.start()
+        try:
+            for _ in range(50):
+                holder.call(lambda: None)
+            holder.leave(2)  # it is taken for ended, and goes on talking
             holder.call(lambda: None)
-    finally:
-        stop.set()
-        flooding.join()
+        finally:
+            stop.set()
+            for thread in flooding:
+                thread.join()
+
+
+def test_the_entry_of_an_ended_connection_is_not_taken_for_its_successors(
+    holder: Holder, hostile: socket.socket
+) -> None:
+    """A worker may hold the ended one for long: it notices only when it meets the number again."""
+    kind, number = hear(hostile)
+    assert kind == protocol.TAKE
+    with select.epoll.fromfd(os.dup(holder.shared.fileno())) as epoll, ExitStack() as opened:
+        pairs = [socket.socketpair() for _ in range(2)]
+        for ours, theirs in pairs:
+            opened.enter_context(ours)
+            opened.enter_context(theirs)
+        ended, successor = pairs
+        os.dup2(ended[0].fileno(), number)
+        opened.callback(os.close, number)
+        epoll.register(number, select.EPOLLIN | select.EPOLLONESHOT)
+        ended[1].send(b"x")
+        assert epoll.poll(fcgi.DEADLINE_SECONDS) == [(number, select.EPOLLIN)]
+        os.dup2(successor[0].fileno(), number)
+        say(hostile, protocol.KEEP, number, number)
+        say(hostile, protocol.WANT, number)
+        while hear(hostile) != (protocol.HERE, number):
+            pass
+        epoll.register(number, select.EPOLLIN | select.EPOLLONESHOT)
+        successor[1].send(b"a request that no worker has been woken for yet")
+        assert holder.call(holder.shared.waiting_unseen) == set()
+        assert epoll.poll(fcgi.DEADLINE_SECONDS)
+        assert holder.call(holder.shared.waiting_unseen) == {number}
 
 
 def test_garbage_ends_the_conversation(holder: Holder, hostile: socket.socket) -> None:
@@ -427,15 +492,10 @@ def test_garbage_ends_the_conversation(holder: Holder, hostile: socket.socket) -
 
 
 def test_a_connection_that_nobody_will_serve_is_cut(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
+    pool: StartWorker, clients: Connect, holder: Holder
 ) -> None:
     """A worker killed between being woken and noting it: its request would wait for ever."""
-    one = pool(0)
-    client = clients()
-    client.settle(one)
-    one.process.kill()
-    one.wait()
-    holder.leave(0)
+    client = abandoned(pool, clients, holder)
     client.send("/hello")
     with select.epoll.fromfd(os.dup(holder.shared.fileno())) as stolen:
         assert stolen.poll(fcgi.DEADLINE_SECONDS)  # takes the wake-up, as the killed worker did
@@ -444,14 +504,9 @@ def test_a_connection_that_nobody_will_serve_is_cut(
 
 
 def test_a_connection_that_waits_for_a_worker_is_not_cut(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
+    pool: StartWorker, clients: Connect, holder: Holder
 ) -> None:
-    one = pool(0)
-    client = clients()
-    client.settle(one)
-    one.process.kill()
-    one.wait()
-    holder.leave(0)
+    client = abandoned(pool, clients, holder)
     client.send("/hello")
     asyncio.run_coroutine_threadsafe(holder.shared.cut_unseen(), holder._loop).result(fcgi.DEADLINE_SECONDS)
     pool(0)
@@ -459,14 +514,9 @@ def test_a_connection_that_waits_for_a_worker_is_not_cut(
 
 
 def test_closed_connections_are_forgotten_without_a_worker(
-    pool: Callable[..., Worker], clients: Callable[[], Client], holder: Holder
+    pool: StartWorker, clients: Connect, holder: Holder
 ) -> None:
-    one = pool(0)
-    client = clients()
-    client.settle(one)
-    one.process.kill()
-    one.wait()
-    holder.leave(0)
+    client = abandoned(pool, clients, holder)
     client.close()
     wait_until(lambda: holder.call(lambda: holder.shared.is_readable))
     holder.call(holder.shared.forget_closed)

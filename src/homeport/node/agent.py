@@ -8,7 +8,6 @@ import asyncio
 import grp
 import os
 import pwd
-import select
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from homeport.node.control_plane import ControlPlane
 from homeport.node.front_network import FrontConnections
 from homeport.node.hosted_site import HostedSite, Node
 from homeport.node.layout import node_layout
+from homeport.node.listening import readable
 from homeport.node.nginx.main import Certificates, MainConfig, render_certificates, render_main
 from homeport.node.nginx.scm_server import ScmSites
 from homeport.node.nginx.server import host_name
@@ -269,7 +269,7 @@ class Agent:
     async def _tick_forever(self) -> None:
         while True:
             pools = [pool for site in self.sites.values() for pool in site.pools if pool.awake]
-            waiting = _readable(pool.waiting_fd for pool in pools)
+            waiting = readable(pool.waiting_fd for pool in pools)
             for pool in pools:
                 pool.tick(queued=pool.waiting_fd in waiting)
             http_pools = self._tick_http_pools()
@@ -331,11 +331,3 @@ async def _guarded(work: Coroutine[object, object, None]) -> None:
         await work
     except Exception:  # noqa: BLE001 — the boundary of one piece of one site's work: a bad site hurts no other
         _log.exception("work.failed")
-
-
-def _readable(descriptors: Iterable[int]) -> set[int]:
-    poll = select.poll()
-    for descriptor in descriptors:
-        if descriptor >= 0:
-            poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(0)}

@@ -1,8 +1,9 @@
 """The listening Unix sockets that the agent binds before anything runs behind them."""
 
 import os
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,3 +90,12 @@ def listening_for_nginx(path: Path, *, group: int | None) -> Iterator[socket.soc
             yield shared
     finally:
         listening.close()
+
+
+def readable(descriptors: Iterable[int]) -> set[int]:
+    """Return those that something waits on at this moment. Negative ones are closed, so never among them."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(0)}

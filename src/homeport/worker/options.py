@@ -53,8 +53,7 @@ def scoreboard_slot(environ: MutableMapping[str, str]) -> Optional[Tuple[int, in
     if not text:
         return None
     descriptor, _, index = text.partition(":")
-    os.set_inheritable(int(descriptor), False)
-    return int(descriptor), int(index)
+    return _take_over(int(descriptor)), int(index)
 
 
 def shared_descriptors(environ: MutableMapping[str, str]) -> Optional[Tuple[int, int]]:
@@ -63,6 +62,15 @@ def shared_descriptors(environ: MutableMapping[str, str]) -> Optional[Tuple[int,
     if not text:
         return None
     epoll, _, control = text.partition(":")
-    for descriptor in (int(epoll), int(control)):
-        os.set_inheritable(descriptor, False)
-    return int(epoll), int(control)
+    return _take_over(int(epoll)), _take_over(int(control))
+
+
+def _take_over(inherited: int) -> int:
+    """Give an inherited descriptor the lowest free number, and keep it from children.
+
+    The number that it came with is the agent's. That of a busy agent is as high as those of the shared connections,
+    each of which must have the same number in every worker.
+    """
+    descriptor = os.dup(inherited)
+    os.close(inherited)
+    return descriptor

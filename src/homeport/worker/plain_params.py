@@ -15,8 +15,9 @@ _STARTS = tuple(
     for flags in (fastcgi.KEEP_CONN, 0)
 )
 _PARAMS_AT = len(_STARTS[0]) + 4
-_NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
 
+NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
+"""The record that ends the parameters of request 1."""
 CHANGING = 7
 """How many parameters our nginx sends first that differ between a client's requests (method, address, length, port)."""
 _REMEMBERED = 256
@@ -40,7 +41,7 @@ class PlainParams:
             return 0
         end = _PARAMS_AT + (data[20] << 8) + data[21]
         after = end + data[22]
-        if data[after : after + 8] != _NO_MORE_PARAMS:
+        if data[after : after + 8] != NO_MORE_PARAMS:
             return 0
         text = data.decode("latin-1")
         position = _PARAMS_AT

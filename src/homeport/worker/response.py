@@ -83,16 +83,14 @@ class Response:
         head = self._head
         if head is None:
             raise AssertionError("start_response has not yet been called")
-        if data and not self._bodiless and not self.head_sent and self._left in (None, len(data)):
+        if self._left is None and not self.head_sent and (not self._bodiless or (self._is_head and data)):
+            self._head = head = head + b"Content-Length: %d\r\n" % len(data)
+            self._left = len(data)
+        if data and self._left == len(data) and not self._bodiless and not self.head_sent:
             # The usual response, all of it at once.
             self.head_sent = self.ended = True
-            if self._left is None:
-                head += b"Content-Length: %d\r\n" % len(data)
             self._transmit(head + b"\r\n", data, True)
             return
-        if self._left is None and not self.head_sent and (not self._bodiless or (self._is_head and data)):
-            self._head = head + b"Content-Length: %d\r\n" % len(data)
-            self._left = len(data)
         if data and not self.ended:
             self._emit(data)
         if not self.ended:

@@ -21,7 +21,7 @@ from homeport.worker.environment import Environment
 from homeport.worker.fastcgi import ProtocolError
 from homeport.worker.heads import Heads
 from homeport.worker.incidents import Incidents, error_page
-from homeport.worker.plain_params import PlainParams
+from homeport.worker.plain_params import NO_MORE_PARAMS, PlainParams
 from homeport.worker.response import Response
 from homeport.worker.shared import ARMED, SharedConnections
 from homeport.worker.shared_protocol import FIRST, MOST, is_shared
@@ -37,9 +37,25 @@ _NAP_SECONDS = 5.0
 _KEEP_CONN_AT = 10
 ENDED, KEPT, GONE = 0, 1, 2
 """What became of a connection: it must be closed, it can take another request, its peer had closed it."""
-_NO_MORE_PARAMS = fastcgi.record(fastcgi.PARAMS, 1)
-_NO_BODY = fastcgi.record(fastcgi.STDIN, 1)
-_PARAMS_END = _NO_MORE_PARAMS + _NO_BODY
+_NO_BODY = NO_MORE_PARAMS + fastcgi.record(fastcgi.STDIN, 1)
+"""How a request without a body ends."""
+
+
+class _Patience:
+    """How long to wait for the next request: `idle_seconds` from the last one, `total_seconds` from now at most."""
+
+    def __init__(self, idle_seconds: float, total_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._last = time.monotonic() + total_seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: a request has been served."""
+        self._until = min(time.monotonic() + self._idle_seconds, self._last)
+
+    def nap(self) -> float:
+        """Return the seconds to wait now; none are left when it is not positive."""
+        return min(_NAP_SECONDS, self._until - time.monotonic())
 
 
 class Server:
@@ -77,19 +93,21 @@ class Server:
         `total_seconds` bounds the latter. Raises OSError when no connection can be accepted any more (out of
         descriptors, say): a new process is the remedy.
         """
+        patience = None if idle_seconds is None else _Patience(idle_seconds, total_seconds)
         if self._shared is not None:
-            self._serve_shared(self._shared, most, idle_seconds, total_seconds)
+            self._serve_shared(self._shared, most, patience)
             return
         accept = self._listener._accept  # type: ignore[attr-defined]  # the descriptor alone: no object to build
-        now = time.monotonic()
-        last = now + total_seconds
-        until = None if idle_seconds is None else min(now + idle_seconds, last)
         while most > 0:
             try:
                 descriptor = accept()[0]
             except BlockingIOError:
-                if not self._wait(until):
+                seconds = _NAP_SECONDS if patience is None else patience.nap()
+                if seconds <= 0:
                     return
+                for ready, _ in self._epoll.poll(seconds, 2):
+                    if ready == self._stop.wake_fd:
+                        self._stop.drain_wake()
                 continue
             except OSError as error:
                 if self._stop.requested:
@@ -99,26 +117,15 @@ class Server:
                 raise
             self._serve_connection(descriptor)
             most -= 1
-            if idle_seconds is not None:
-                until = min(time.monotonic() + idle_seconds, last)
+            if patience is not None:
+                patience.renew()
 
-    def _serve_shared(
-        self,
-        shared: SharedConnections,
-        most: int,
-        idle_seconds: Optional[float],
-        total_seconds: float,
-    ) -> None:
-        now = time.monotonic()
-        last = now + total_seconds
-        until = None if idle_seconds is None else min(now + idle_seconds, last)
+    def _serve_shared(self, shared: SharedConnections, most: int, patience: "Optional[_Patience]") -> None:
         stop, poll = self._stop, shared.poll
         while most > 0 and not stop.requested:
-            seconds = _NAP_SECONDS
-            if until is not None:
-                seconds = min(seconds, until - time.monotonic())
-                if seconds <= 0:
-                    return
+            seconds = _NAP_SECONDS if patience is None else patience.nap()
+            if seconds <= 0:
+                return
             events = poll(seconds, 1)
             if not events:
                 continue
@@ -129,8 +136,8 @@ class Server:
                 served = self._accept_shared(shared)
             if served:
                 most -= 1
-                if idle_seconds is not None:
-                    until = min(time.monotonic() + idle_seconds, last)
+                if patience is not None:
+                    patience.renew()
 
     def _serve_number(self, shared: SharedConnections, number: int) -> bool:
         """Serve the request that has come on a shared connection; False when there was none."""
@@ -222,8 +229,7 @@ class Server:
         Returns the requests counted so far, and what became of the connection.
         """
         self._slot.requests = requests
-        if connection:
-            self._slot.claim(connection)
+        self._slot.claim(connection)
         outcome = self._serve_guarded(self._socket(descriptor), data)
         # The compiled loop notes the end.
         done = self._slot.requests + self._slot.has_request
@@ -241,18 +247,6 @@ class Server:
         except ClientGone:
             return False
         return response.whole
-
-    def _wait(self, until: Optional[float]) -> bool:
-        """Wait for a connection or a signal; False when the time is over."""
-        seconds = _NAP_SECONDS
-        if until is not None:
-            seconds = min(seconds, until - time.monotonic())
-            if seconds <= 0:
-                return False
-        for descriptor, _ in self._epoll.poll(seconds, 2):
-            if descriptor == self._stop.wake_fd:
-                self._stop.drain_wake()
-        return True
 
     def _serve_connection(self, descriptor: int) -> None:
         try:
@@ -300,7 +294,7 @@ class Server:
         end = self._params.read(data, env)
         if end:
             request_id = 1
-            if data[end:] == _PARAMS_END:
+            if data[end:] == _NO_BODY:
                 env["wsgi.input"] = io.BytesIO()
                 self._environment.complete(env)
                 return self._run(sock, env, 1, None) and data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN

@@ -31,6 +31,8 @@ class SharedConnections:
         """epoll's own: gives the number of a connection with a request, or that of the listening socket."""
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control_fd)
         self._control.settimeout(_REPLY_SECONDS)
+        self._patience = select.poll()
+        self._patience.register(self._control, select.POLLIN)
         self._numbers: List[int] = []
         self.sockets: Dict[int, socket.socket] = {}
         """The connections that this worker has met, by number; some may have ended since."""
@@ -52,19 +54,14 @@ class SharedConnections:
         number = self._free_number()
         if not number:
             return 0
-        os.dup2(descriptor, number, inheritable=False)
-        self._forget(number)
-        self.sockets[number] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, number)
+        self._adopt(number, descriptor)
         self._tell(protocol.KEEP, number, descriptor)
         self._epoll.register(number, ARMED)
         return number
 
     def fetch(self, number: int) -> bool:
         """Get a descriptor of this connection from the agent; False when the connection has ended."""
-        known = self.sockets.pop(number, None)
-        if known is not None:
-            known.close()
-        elif _is_open(number):
+        if number not in self.sockets and _is_open(number):
             # The application has opened so many files that it reached our numbers: let another worker serve this.
             sys.stderr.write(
                 "Descriptor {} is in use by the application: this process ends.\n".format(number)
@@ -79,9 +76,8 @@ class SharedConnections:
                 break
         if descriptor is None:
             return False
-        os.dup2(descriptor, number, inheritable=False)
+        self._adopt(number, descriptor)
         os.close(descriptor)
-        self.sockets[number] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, number)
         return True
 
     def discard(self, number: int) -> int:
@@ -105,7 +101,7 @@ class SharedConnections:
         """Return a number for a new connection; 0 when the pool has as many as it can have."""
         while True:
             while not self._numbers:
-                if not select.select([self._control], [], [], _NUMBER_SECONDS)[0]:
+                if not self._patience.poll(_NUMBER_SECONDS * 1000):
                     return 0
                 kind, number, _ = self._hear()
                 if kind == protocol.TAKE:
@@ -114,11 +110,13 @@ class SharedConnections:
             if number in self.sockets or not _is_open(number):
                 return number
 
-    def _forget(self, number: int) -> None:
-        """Drop the object of an ended connection whose descriptor has just been replaced."""
-        stale = self.sockets.pop(number, None)
-        if stale is not None:
-            stale.detach()
+    def _adopt(self, number: int, descriptor: int) -> None:
+        """Make `number` a descriptor of this connection, in the place of an ended one's."""
+        os.dup2(descriptor, number, inheritable=False)
+        if (
+            number not in self.sockets
+        ):  # the object of an ended one is as good: it knows no more than the number
+            self.sockets[number] = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, number)
 
     def _tell(self, kind: int, number: int, descriptor: Optional[int] = None) -> None:
         rights = (

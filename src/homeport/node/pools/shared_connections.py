@@ -14,11 +14,14 @@ import socket
 from collections.abc import Collection
 from pathlib import Path
 
+from homeport.node.listening import readable
 from homeport.worker import shared_protocol as protocol
 
 _MESSAGES_AT_ONCE = 64
 _PAUSE_SECONDS = 0.02
 """After so many messages in a row a worker has to wait: the agent serves all sites."""
+_LAST_MESSAGES = 512
+"""More than fit into a socket: what an ended worker had still to say. A child of its may go on talking."""
 _LOOKS = 5
 _LOOK_SECONDS = 0.1
 _DISARMED = 0x40000000
@@ -35,6 +38,7 @@ class SharedConnections:
         self._returned: list[int] = []
         self._given: dict[int, set[int]] = {}
         self._controls: dict[int, socket.socket] = {}
+        self._paused: set[int] = set()
 
     def fileno(self) -> int:
         """Return the epoll descriptor: workers wait on it; it is readable while a request or a connection waits."""
@@ -43,9 +47,7 @@ class SharedConnections:
     @property
     def is_readable(self) -> bool:
         """Whether a request or a connection waits; looking takes nothing away from the workers."""
-        poll = select.poll()
-        poll.register(self._epoll.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(readable([self._epoll.fileno()]))
 
     def listen(self, descriptor: int) -> None:
         """Let new connections to this listening socket wake a worker.
@@ -79,9 +81,9 @@ class SharedConnections:
         if control is None:
             return
         asyncio.get_running_loop().remove_reader(control.fileno())
-        while self._read_one(slot):
-            pass
+        self._take(slot, _LAST_MESSAGES)
         self._controls.pop(slot).close()
+        self._paused.discard(slot)
         for number in self._given.pop(slot):
             self._returned.append(number)
         if (
@@ -102,6 +104,8 @@ class SharedConnections:
 
         A worker that is killed in the moment between being woken and noting it leaves one behind.
         """
+        if self._epoll.closed:
+            return set()
         disarmed = _disarmed(self._epoll.fileno())
         return {number for number in disarmed & self._held.keys() if _has_bytes(self._held[number])}
 
@@ -131,54 +135,76 @@ class SharedConnections:
     # ---- messages
 
     def _read(self, slot: int) -> None:
-        for _ in range(_MESSAGES_AT_ONCE):
-            if not self._read_one(slot):
-                return
-        loop = asyncio.get_running_loop()
-        control = self._controls[slot]
-        loop.remove_reader(control.fileno())
-        loop.call_later(_PAUSE_SECONDS, self._read_again, slot, control)
+        wanted = {slot: self._take_some(slot)}
+        if not self._held.keys() >= set(wanted[slot]):
+            # Another worker has just shared the connection, and its message has not been read.
+            for other in self._controls.keys() - self._paused - {slot}:
+                wanted[other] = self._take_some(other)
+        for asking, numbers in wanted.items():
+            for number in numbers:
+                self._answer(asking, number)
 
-    def _read_again(self, slot: int, control: socket.socket) -> None:
+    def _take_some(self, slot: int) -> list[int]:
+        """Take what a worker has to say; one that says too much is not listened to for a moment."""
+        wanted, more = self._take(slot, _MESSAGES_AT_ONCE)
+        if more:
+            loop = asyncio.get_running_loop()
+            control = self._controls[slot]
+            loop.remove_reader(control.fileno())
+            self._paused.add(slot)
+            loop.call_later(_PAUSE_SECONDS, self._listen_again, slot, control)
+        return wanted
+
+    def _listen_again(self, slot: int, control: socket.socket) -> None:
         if self._controls.get(slot) is control:
+            self._paused.discard(slot)
             asyncio.get_running_loop().add_reader(control.fileno(), self._read, slot)
 
-    def _read_one(self, slot: int) -> bool:
-        """Take one message of a worker; False when there is none."""
-        control = self._controls[slot]
-        try:
-            data, descriptors, _, _ = socket.recv_fds(
-                control, protocol.MESSAGE.size, 1, socket.MSG_CMSG_CLOEXEC
-            )
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            return True  # it ended with messages unread; what it had sent before is still to come
-        except OSError:
-            data, descriptors = b"", []
-        connection = _unix_socket(descriptors[0]) if descriptors else None
-        if len(data) != protocol.MESSAGE.size:
-            asyncio.get_running_loop().remove_reader(control.fileno())
-        else:
-            kind, number = protocol.MESSAGE.unpack(data)
+    def _take(self, slot: int, most: int) -> tuple[list[int], bool]:
+        """Take up to `most` messages of a worker; return the numbers that it wants, and whether there may be more."""
+        wanted: list[int] = []
+        for _ in range(most):
+            message = self._receive(slot)
+            if message is None:
+                return wanted, False
+            kind, number, connection = message
             if kind == protocol.KEEP and connection is not None and number in self._given[slot]:
                 self._given[slot].remove(number)
                 self._held[number], connection = connection, None
                 self._give(slot)
             elif kind == protocol.WANT:
-                self._answer(slot, number)
+                wanted.append(number)
             elif kind == protocol.GONE:
                 self._drop_if_closed(number)
+            if connection is not None:
+                connection.close()
+        return wanted, True
+
+    def _receive(self, slot: int) -> tuple[int, int, socket.socket | None] | None:
+        """Receive one message; None when there is none, and for ever after one that is no message."""
+        control = self._controls[slot]
+        while True:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(
+                    control, protocol.MESSAGE.size, 1, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return None
+            except ConnectionResetError:
+                continue  # it ended with messages unread; what it had sent before is still to come
+            except OSError:
+                data, descriptors = b"", []
+            break
+        connection = _unix_socket(descriptors[0]) if descriptors else None
+        if len(data) == protocol.MESSAGE.size:
+            kind, number = protocol.MESSAGE.unpack(data)
+            return kind, number, connection
+        asyncio.get_running_loop().remove_reader(control.fileno())
         if connection is not None:
             connection.close()
-        return len(data) == protocol.MESSAGE.size
+        return None
 
     def _answer(self, slot: int, number: int) -> None:
-        if number not in self._held:
-            # Another worker has just shared it, and its message has not been read.
-            for other in list(self._controls):
-                while other != slot and self._read_one(other):
-                    pass
         self._drop_if_closed(number)
         connection = self._held.get(number)
         if connection is None:
@@ -254,10 +280,14 @@ def _has_bytes(connection: socket.socket) -> bool:
 
 
 def _disarmed(epoll_fd: int) -> set[int]:
-    """Return the numbers of the entries that have fired and were not armed again (proc(5), fdinfo)."""
-    found = set()
+    """Return the numbers whose entries have all fired and were not armed again (proc(5), fdinfo).
+
+    A number has more than one while a worker still holds an ended connection that had it before.
+    """
+    fired: set[int] = set()
+    armed: set[int] = set()
     for line in Path(f"/proc/self/fdinfo/{epoll_fd}").read_text().splitlines():
         words = line.split()
-        if words[:1] == ["tfd:"] and int(words[3], 16) == _DISARMED:
-            found.add(int(words[1]))
-    return found
+        if words[:1] == ["tfd:"]:
+            (fired if int(words[3], 16) == _DISARMED else armed).add(int(words[1]))
+    return fired - armed
