@@ -28,7 +28,14 @@ from bench.workshop import HERE, Workshop
 WORK = HERE / ".work"
 FULL, PARTIAL = WORK / "results.json", WORK / "partial.json"
 DOCUMENTS = HERE.parent / "docs"
-NEEDED = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
+NEEDED = {
+    "nginx": "nginx-light",
+    "wrk": "wrk",
+    "curl": "curl",
+    "unzip": "unzip",
+    "taskset": "util-linux",
+    "setpriv": "util-linux",
+}
 
 
 def main(
@@ -47,6 +54,12 @@ def main(
     rounds: Annotated[
         int, typer.Option(min=1, help="How often every cell is measured; ratios are formed within a round.")
     ] = 7,
+    megabytes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Size of the file that goes through the SCM site: 1000, or 100 with --quick."
+        ),
+    ] = None,
     foreign: Annotated[
         float,
         typer.Option(
@@ -66,7 +79,14 @@ def main(
         write_page(console)
         return
     try:
-        plan = make_plan(only=only or (), quick=quick, seconds=seconds, rounds=rounds, foreign=foreign)
+        plan = make_plan(
+            only=only or (),
+            quick=quick,
+            seconds=seconds,
+            rounds=rounds,
+            foreign=foreign,
+            megabytes=megabytes,
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
     if missing := sorted({package for program, package in NEEDED.items() if shutil.which(program) is None}):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from bench.measures.http_platform import HttpPlan
 from bench.measures.loads import LoadPlan
 from bench.measures.scale import ScalePlan
+from bench.measures.scm import ScmPlan
 from bench.samples import Load, StackName
 
 
@@ -21,6 +22,7 @@ class Part(StrEnum):
     REWRITING = "rewriting"
     HTTP_PLATFORM = "http-platform"
     FILES = "files"
+    SCM = "scm"
 
 
 SPEED_LOADS = (Load.HELLO, Load.FLASK, Load.DJANGO, Load.BODY, Load.UPLOAD)
@@ -40,6 +42,7 @@ class RunPlan:
     crowd: int
     deployments: int
     http: HttpPlan
+    scm: ScmPlan
     complete: bool
 
 
@@ -49,10 +52,17 @@ def names() -> list[str]:
 
 
 def make_plan(
-    *, only: Collection[str], quick: bool, seconds: int, rounds: int, foreign: float = 0.15
+    *,
+    only: Collection[str],
+    quick: bool,
+    seconds: int,
+    rounds: int,
+    foreign: float = 0.15,
+    megabytes: int | None = None,
 ) -> RunPlan:
     """Narrow the full plan. Words of one kind (parts, stacks, loads) choose within that kind; none of a kind: all.
 
+    `megabytes` is the size of a file that goes through the SCM site; None: 1000, or 100 when it is to be quick.
     A stack or a load alone means the part that has them, the loads. Raises ValueError for an unknown word.
     """
     unknown = [word for word in only if word not in names()]
@@ -84,5 +94,10 @@ def make_plan(
         crowd=20 if quick else 200,
         deployments=2 if quick else rounds,
         http=HttpPlan(rounds=2, seconds=1) if quick else HttpPlan(rounds=rounds, seconds=max(seconds, 2)),
+        scm=ScmPlan(rounds=2, megabytes=megabytes or 100, keys=100, seconds=1, foreign=foreign)
+        if quick
+        else ScmPlan(
+            rounds=rounds, megabytes=megabytes or 1000, keys=500, seconds=max(seconds, 3), foreign=foreign
+        ),
         complete=not (quick or stacks or loads),
     )

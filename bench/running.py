@@ -14,11 +14,14 @@ from bench.measures.http_platform import measure_http_platform
 from bench.measures.loads import measure_loads
 from bench.measures.rewriting import measure_rewriting
 from bench.measures.scale import measure_neighbours, measure_scale
+from bench.measures.scm import measure_scm
 from bench.plan import Part, RunPlan
 from bench.samples import (
     DisturbanceSample,
+    EchoSample,
     FootprintSample,
     LoadSample,
+    LogReadersSample,
     MemorySample,
     NeighbourSample,
     ReloadSample,
@@ -28,6 +31,7 @@ from bench.samples import (
     SampleT,
     Section,
     StackName,
+    TransferSample,
 )
 from bench.stacks.homeport import Homeport, Platform, homeports
 from bench.stacks.peers import peers
@@ -70,6 +74,7 @@ class Run:
             Part.REWRITING: self._rewriting,
             Part.HTTP_PLATFORM: self._http_platform,
             Part.FILES: self._files,
+            Part.SCM: self._scm,
         }[part]()
 
     def _loads(self) -> None:
@@ -138,6 +143,17 @@ class Run:
         stamp, load = _Stamp(), self._plan.load
         samples = measure_files(platform, rounds=load.rounds, seconds=load.seconds, foreign=load.foreign)
         self.results = replace(self.results, files=stamp.section(list(samples)))
+
+    def _scm(self) -> None:
+        platform = Platform(workshop=self._workshop, data=self._workshop.folder / "scm")
+        stamp = _Stamp()
+        samples = list(measure_scm(platform, plan=self._plan.scm))
+        self.results = replace(
+            self.results,
+            transfers=stamp.section(_only(samples, TransferSample)),
+            echo=stamp.section(_only(samples, EchoSample)),
+            log_readers=stamp.section(_only(samples, LogReadersSample)),
+        )
 
     def _known_footprints(self, *, active: bool) -> list[FootprintSample]:
         known = self.results.footprint.samples if self.results.footprint else ()

@@ -232,6 +232,53 @@ class FileSample:
     failures: int
 
 
+class Direction(StrEnum):
+    """Which way a file goes."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferSample:
+    """A file through the SCM site's `/api/vfs`, and through an nginx that stores and serves it itself.
+
+    `cpu_seconds`, `peer_cpu_seconds`: of all processes of either side. `growth_bytes`: the largest resident set size of
+    the SCM site's process meanwhile, beyond that before.
+    """
+
+    direction: Direction
+    round: int
+    size_bytes: int
+    seconds: float
+    peer_seconds: float
+    cpu_seconds: float
+    peer_cpu_seconds: float
+    growth_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoSample:
+    """Keystrokes in one terminal, and the seconds until their echoes."""
+
+    shell: str
+    round: int
+    keys: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReadersSample:
+    """A site under load while `readers` follow its growing log: requests a second, CPU microseconds per request."""
+
+    readers: int
+    round: int
+    rate: float
+    cpu: float
+    failures: int
+
+
 Sample = (
     LoadSample
     | MemorySample
@@ -245,6 +292,9 @@ Sample = (
     | RewritingSample
     | HttpPlatformSample
     | FileSample
+    | TransferSample
+    | EchoSample
+    | LogReadersSample
 )
 SampleT = TypeVar("SampleT", bound=Sample)
 
@@ -276,6 +326,9 @@ class Results:
     rewriting: Section[RewritingSample] | None = None
     http_platform: Section[HttpPlatformSample] | None = None
     files: Section[FileSample] | None = None
+    transfers: Section[TransferSample] | None = None
+    echo: Section[EchoSample] | None = None
+    log_readers: Section[LogReadersSample] | None = None
 
 
 def samples_of(section: Section[SampleT] | None) -> tuple[SampleT, ...]:
@@ -296,6 +349,9 @@ SECTIONS: Mapping[str, type[Sample]] = {
     "rewriting": RewritingSample,
     "http_platform": HttpPlatformSample,
     "files": FileSample,
+    "transfers": TransferSample,
+    "echo": EchoSample,
+    "log_readers": LogReadersSample,
 }
 
 

@@ -62,6 +62,18 @@ HTTP_COLD_SECONDS = 0.15
 WEB_SOCKET_RATIO = 1.1
 """A round trip on a WebSocket may take this multiple of the one through nginx by hand."""
 
+TRANSFER_RATIO = 0.6
+"""A large file goes through the SCM site at least at this part of the speed that nginx alone has."""
+
+TRANSFER_GROWTH_BYTES = 16_000_000
+"""The SCM site's process may grow by this much meanwhile, whatever the size: constant memory."""
+
+ECHO_SECONDS = 0.03
+"""99 of 100 keystrokes in the console are echoed within this time."""
+
+LOG_READERS_RATIO = 0.97
+"""Fifty readers of its log cost a site nothing measurable: what is left is within what rounds differ by."""
+
 PACKAGES_SECONDS = 10.0
 """A deployment with 30 packages and a warm cache may take this long."""
 

@@ -20,11 +20,12 @@ READY_SECONDS = 20.0
 
 @dataclass(slots=True, kw_only=True)
 class PlainNginx:
-    """Debian's nginx with one folder."""
+    """Debian's nginx with one folder; `more` is more of its `server` block."""
 
     folder: Path
     content: Path
     core: int
+    more: str = ""
     port: int = field(default_factory=free_port)
     _program: Program | None = None
 
@@ -49,6 +50,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port};
         root {self.content};
+{self.more}
     }}
 }}
 """)

@@ -6,6 +6,7 @@ from statistics import median
 from bench.report.deployments import KIND_WORDS, deployment_ratio
 from bench.report.files import file_ratio, size_words
 from bench.report.scale import neighbour_ratio
+from bench.report.scm import scm_limits, scm_targets
 from bench.report.words import LOAD_WORDS, STACK_WORDS, connections, mark, milliseconds, ratio, table
 from bench.samples import DeploymentKind, DeploymentSample, DisturbanceSample, Results, samples_of
 from bench.summary import Key, Row, grouped
@@ -37,6 +38,7 @@ def targets(measured: Mapping[Key, Row], results: Results) -> str:
         for size, samples in grouped(samples_of(results.files), key=lambda sample: sample.size_bytes).items()
         if (value := file_ratio(samples)) is not None
     ]
+    body += scm_targets(results)
     return "\n\n".join((table(head, body), table(["", "at most", "measured", ""], list(_limits(results)))))
 
 
@@ -72,6 +74,7 @@ def _limits(results: Results) -> Iterator[list[str]]:
             mark(value <= NEIGHBOUR_RATIO),
         ]
     yield from _deployment_limits(samples_of(results.deployments))
+    yield from scm_limits(results)
 
 
 def _deployment_limits(samples: Sequence[DeploymentSample]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from bench.report.limits import targets
 from bench.report.memory import cold, memory
 from bench.report.rewriting import rewriting
 from bench.report.scale import many_sites
+from bench.report.scm import scm
 from bench.report.speed import speed
 from bench.samples import SECTIONS, LoadSample, Results, samples_of
 from bench.summary import rows
@@ -57,6 +58,7 @@ def render(results: Results) -> str:
         _section("httpPlatform", http_platform(samples_of(results.http_platform))),
         _section("Deployments", deployments(samples_of(results.deployments))),
         _section("Files", files(samples_of(results.files))),
+        _section("The SCM site", scm(results)),
         _METHOD,
         _section("The run", _run(results)),
     ]

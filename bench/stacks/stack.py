@@ -1,7 +1,9 @@
 """What every stack offers."""
 
 import http.client
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from bench.samples import Load, StackName
@@ -60,7 +62,13 @@ def answers(where: Target, *, load: Load) -> bool:
     return status == 200 and body == EXPECTED[load]
 
 
-def fetch(where: Target, *, timeout: float = 30.0, path: str = "/") -> tuple[int, bytes]:
+def fetch(
+    where: Target,
+    *,
+    timeout: float = 30.0,
+    path: str = "/",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, bytes]:
     """Make one request on a connection of its own; the status is 0 when there is no answer."""
     address = where.url.removeprefix("http://").rstrip("/")
     connection = http.client.HTTPConnection(address, timeout=timeout)
@@ -69,7 +77,7 @@ def fetch(where: Target, *, timeout: float = 30.0, path: str = "/") -> tuple[int
             "POST" if where.body_bytes else "GET",
             path,
             body=b"x" * where.body_bytes if where.body_bytes else None,
-            headers={"Host": where.host, **HEADERS},
+            headers={"Host": where.host, **HEADERS, **headers},
         )
         response = connection.getresponse()
         return response.status, response.read()

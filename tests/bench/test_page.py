@@ -9,10 +9,12 @@ from bench.samples import (
     ColdSample,
     DeploymentSample,
     DisturbanceSample,
+    EchoSample,
     FileSample,
     FootprintSample,
     HttpPlatformSample,
     LoadSample,
+    LogReadersSample,
     MemorySample,
     NeighbourSample,
     ReloadSample,
@@ -21,6 +23,7 @@ from bench.samples import (
     RouteSample,
     Section,
     StackName,
+    TransferSample,
     from_json,
     to_json,
 )
@@ -38,6 +41,7 @@ def full(make_sample: Make) -> Results:
     disturbance = {"sites": 100, "changes": 8, "requests": 1000, "failures": 0, "socket_errors": 0}
     footprint = {"front_bytes": 10, "platform_bytes": 20, "ready_seconds": 1.0}
     file = {"round": 0, "failures": 0}
+    transfer = {"round": 0, "size_bytes": 1_000_000_000, "cpu_seconds": 2.0, "peer_cpu_seconds": 1.0}
     return Results(
         machine={"cores": "2"},
         notes=("a note",),
@@ -76,6 +80,19 @@ def full(make_sample: Make) -> Results:
         files=section(
             FileSample(size_bytes=10240, cpu=10, plain_cpu=9, rate=950, plain_rate=1000, **file),
             FileSample(size_bytes=1048576, cpu=10, plain_cpu=9, rate=850, plain_rate=1000, **file),
+        ),
+        transfers=section(
+            TransferSample(
+                direction="upload", seconds=2.0, peer_seconds=1.3, growth_bytes=2_000_000, **transfer
+            ),
+            TransferSample(
+                direction="download", seconds=2.0, peer_seconds=1.0, growth_bytes=17_000_000, **transfer
+            ),
+        ),
+        echo=section(EchoSample(shell="cmd", round=0, keys=100, p50=0.002, p99=0.0304)),
+        log_readers=section(
+            LogReadersSample(readers=0, round=0, rate=1000.0, cpu=20.0, failures=0),
+            LogReadersSample(readers=50, round=0, rate=980.0, cpu=25.0, failures=0),
         ),
         deployments=section(
             DeploymentSample(kind="files", round=0, seconds=1.2, peer_seconds=1.0),
@@ -156,6 +173,44 @@ def test_the_page_shows_files_beside_plain_nginx(make_sample: Make) -> None:
     assert "| 10 KB | 0.90 | 0.95 | 950 | 1 |" in page
     assert "| File of 10 KB beside plain nginx | 0.90 |  |  | 0.95 | ✓ |" in page
     assert "| File of 1 MB beside plain nginx | 0.90 |  |  | 0.85 | ✗ missed |" in page
+
+
+def test_the_page_shows_files_through_the_scm_site_beside_nginx_alone(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| Upload of 1,000 MB by `/api/vfs` | 0.65 | 0.50 | 500 | +2.0 MB | 1 |" in page
+    assert "| Upload of 1,000 MB by `/api/vfs` beside plain nginx | 0.60 |  |  | 0.65 | ✓ |" in page
+    assert "| Download of 1,000 MB by `/api/vfs` beside plain nginx | 0.60 |  |  | 0.50 | ✗ missed |" in page
+    assert (
+        "| Download of 1,000 MB by `/api/vfs`: memory of the SCM site beyond that before"
+        " | 16.0 MB | 17.0 MB | ✗ missed |" in page
+    )
+
+
+def test_the_page_shows_how_fast_the_console_echoes(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| cmd | 2.0 ms | 30.4 ms | 100 |" in page
+    assert "| Echo of a key in the console, cmd (p99, median of the rounds) | 30.0 ms | 30.4 ms | ✗" in page
+
+
+def test_the_page_shows_what_readers_of_the_log_cost_the_site(make_sample: Make) -> None:
+    page = render(full(make_sample))
+
+    assert "| 50 readers | 0.98 | 0.80 | 1 |" in page
+    assert (
+        "| Site with 50 readers of its log beside itself without | 0.97 | 0.80 | ✗ missed | 0.98 | ✓ |"
+        in page
+    )
+
+
+def test_readers_have_no_ratio_when_the_site_answered_badly() -> None:
+    samples = [
+        LogReadersSample(readers=readers, round=0, rate=1000.0, cpu=20.0, failures=failures)
+        for readers, failures in ((0, 0), (50, 3))
+    ]
+
+    assert "| 50 readers | – | – | 1 |" in render(Results(log_readers=section(*samples)))
 
 
 def test_memory_is_a_multiple_of_uwsgis(make_sample: Make) -> None:

@@ -36,6 +36,15 @@ def test_one_whole_part_may_become_its_section_of_the_page() -> None:
     assert plan.parts == {Part.COLD}
 
 
+def test_the_size_of_a_transfer_can_be_chosen() -> None:
+    full, quick, chosen = (
+        make_plan(only=["scm"], quick=quick, seconds=1, rounds=7, megabytes=megabytes)
+        for quick, megabytes in ((False, None), (True, None), (False, 30))
+    )
+
+    assert (full.scm.megabytes, quick.scm.megabytes, chosen.scm.megabytes) == (1000, 100, 30)
+
+
 def test_a_load_alone_means_the_loads() -> None:
     plan = make_plan(only=["flask_hello"], quick=False, seconds=1, rounds=7)
 
