@@ -1,6 +1,7 @@
 """Small files of the SCM site, replaced in one step so that a reader and a crash see the old or the new content."""
 
 import os
+import stat
 import uuid
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def read_small(path: Path, *, limit: int) -> bytes | None:
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
         try:
             data = file.read(limit + 1)
         except OSError:

@@ -1,17 +1,17 @@
 """Reads a site's content as the platform would, and collects what will not work (`homeport check`)."""
 
 import contextlib
-import os
 import re
 import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
+from homeport.scm.atomic_file import read_small
 from homeport.scm.checking.packages import (
     check_installed_wheel,
     check_requirements,
@@ -22,24 +22,19 @@ from homeport.scm.checking.packages import (
     requirement_lines,
 )
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
-from homeport.scm.deployments.hosting import SitePython, installed_pythons
+from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
+from homeport.scm.deployments.hosting import compile_content
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
-from homeport.webconfig.application_host import gather_transforms
-from homeport.webconfig.detection import STARTUP_SCRIPT, search
+from homeport.webconfig.detection import search
 from homeport.webconfig.shadowing import shadowed_handlers
 from homeport.windows.interpreters import folder_version
 
-MOST_FILES = 20_000
-"""Files that are looked at by name."""
 MOST_SOURCE_BYTES = 4 * 1024 * 1024
 """Python source that is read, all files together."""
 MOST_FINDINGS = 300
-_FILE_BYTES = 1024 * 1024
+_METADATA_BYTES = 1024 * 1024
 _ARCHIVE_BYTES = 64 * 1024 * 1024
 _MOST_MEMBERS = 5000
-_DEEPEST = 24
-_SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache"})
-_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _REQUIREMENTS = re.compile(r"(?i)requirements[\w.-]*\.txt")
 _SDIST = re.compile(r"(?i)[\w.]+-\d[\w.]*\.(?:tar\.gz|tgz|tar\.bz2|zip)")
 _EXTENSION = re.compile(r"homeport extension add \S+ (\S+)")
@@ -50,53 +45,17 @@ _PACKAGE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """A file of the content: its path there, and whether it lies inside installed packages."""
-
-    path: str
-    packaged: bool
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Content:
-    root: Path
-    entries: list[_Entry] = field(default_factory=list)
-    cut_off: bool = False
-
-    def names(self, path: str) -> list[str] | None:
-        """List a folder below the root, None where there is none."""
-        try:
-            return os.listdir(self.root / path)  # noqa: PTH208
-        except OSError:
-            return None
-
-    def read(self, path: str, *, limit: int = _FILE_BYTES) -> bytes | None:
-        """Read a regular file of at most `limit` bytes below the root, None where it is none."""
-        try:
-            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            known = os.fstat(descriptor)
-            return file.read() if stat.S_ISREG(known.st_mode) and known.st_size <= limit else None
-
-
 def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] = ()) -> list[Finding]:
     """Check a folder as the content of a site that has every Python its web.config names.
 
     `version` is the Python to judge packages by; empty: the one that web.config names. Errors first.
     """
-    content = _read(folder)
-    tree = ConfigurationTree(files=_configuration(content))
+    content = list_content(folder)
+    tree = ConfigurationTree(files=content.configuration())
     detected = search(content.names, content.read, {})
     facts = SiteFacts(
         site=name,
-        list_folder=_with_requirements(content, _lister(folder, "/home/site/wwwroot")),
+        list_folder=_with_requirements(content, sandbox_lister({"/home/site/wwwroot": folder})),
         detect=lambda: detected,
     )
     bare = compile_plan(tree, facts)
@@ -116,8 +75,8 @@ def check_site(
     `root` is the folder that is about to become the content, where that is another one.
     """
     root = root or home / "site/wwwroot"
-    content = _read(root)
-    plan, pythons = _compiled(home, content, name=name, app_settings=app_settings)
+    content = list_content(root)
+    plan, pythons = compile_content(home, content, site=name, app_settings=app_settings)
     used = plan.runtime_folders
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     packages = chosen.folder / "Lib/site-packages" if chosen else None
@@ -125,51 +84,8 @@ def check_site(
     return _sorted(_findings(content, plan, version=version, installed=packages))
 
 
-def compile_content(
-    home: Path, root: Path, *, name: str, app_settings: Mapping[str, str]
-) -> tuple[HostingPlan, list[SitePython]]:
-    """Compile what a site's content and transforms come to, with the Pythons that it has."""
-    return _compiled(home, _read(root), name=name, app_settings=app_settings)
-
-
-def _compiled(
-    home: Path, content: _Content, *, name: str, app_settings: Mapping[str, str]
-) -> tuple[HostingPlan, list[SitePython]]:
-    pythons = installed_pythons(home)
-    runtimes = tuple(
-        InstalledRuntime(
-            folder=python.folder.name,
-            id=python.folder.name,
-            version=".".join(map(str, python.version)),
-            build="",
-            base="",
-        )
-        for python in pythons
-    )
-    content_lister, home_lister = _lister(content.root, "/home/site/wwwroot"), _lister(home, "/home")
-
-    def lister(path: str) -> list[str] | None:
-        return content_lister(path) if _inside(path) is not None else home_lister(path)
-
-    facts = SiteFacts(
-        site=name,
-        runtimes=runtimes,
-        app_settings=app_settings,
-        list_folder=lister,
-        detect=lambda: search(
-            content.names, content.read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()
-        ),
-    )
-    outer = _Content(root=home)
-    transforms = gather_transforms(
-        lambda path: _names(home / path), lambda path: outer.read(path), app_settings
-    )
-    tree = ConfigurationTree(files=_configuration(content), host_transforms=transforms)
-    return compile_plan(tree, facts), pythons
-
-
 def _findings(
-    content: _Content, plan: HostingPlan, *, version: tuple[int, ...], installed: Path | None
+    content: Content, plan: HostingPlan, *, version: tuple[int, ...], installed: Path | None
 ) -> Iterator[Finding]:
     yield from plan.findings
     yield from shadowed_handlers(plan)
@@ -185,58 +101,8 @@ def _findings(
         )
 
 
-# Reading ----------------------------------------------------------------------------------------------------------
-
-
-def _read(root: Path) -> _Content:
-    """List the files below a folder, links not followed."""
-    content = _Content(root=root)
-    for folder, folders, names in os.walk(root):
-        below = Path(folder).relative_to(root).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        parts = set(PurePosixPath(below.lower()).parts)
-        folders[:] = [] if len(parts) > _DEEPEST else sorted(each for each in folders if each not in _SKIPPED)
-        packaged = bool(parts & _PACKAGE_FOLDERS)
-        for name in sorted(names):
-            if len(content.entries) >= MOST_FILES:
-                content.cut_off = True
-                return content
-            content.entries.append(_Entry(path=prefix + name, packaged=packaged))
-    return content
-
-
-def _configuration(content: _Content) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for entry in content.entries:
-        if entry.name.lower() == "web.config":
-            data = content.read(entry.path, limit=_FILE_BYTES)
-            if data is not None:
-                files[entry.path.rpartition("/")[0]] = data
-    return files
-
-
-def _lister(folder: Path, at: str) -> Callable[[str], list[str] | None]:
-    """Make a `ListFolder` that shows a folder at a path of the sandbox."""
-
-    def list_folder(path: str) -> list[str] | None:
-        clean = path.rstrip("/") or "/"
-        if clean == at or clean.startswith(at + "/"):
-            return _names(folder / clean[len(at) :].lstrip("/"))
-        above = f"{clean.rstrip('/')}/"
-        return [at[len(above) :].partition("/")[0]] if f"{at}/".startswith(above) else None
-
-    return list_folder
-
-
-def _names(folder: Path) -> list[str] | None:
-    try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 (names alone are wanted)
-    except OSError:
-        return None
-
-
 def _with_requirements(
-    content: _Content, list_folder: Callable[[str], list[str] | None]
+    content: Content, list_folder: Callable[[str], list[str] | None]
 ) -> Callable[[str], list[str] | None]:
     """Let what requirements.txt names stand for the packages of a Python that is not there yet."""
 
@@ -274,7 +140,7 @@ def _sorted(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
 # Paths ------------------------------------------------------------------------------------------------------------
 
 
-def _check_paths(content: _Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
+def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
     """Look for what settings name: folders of PYTHONPATH, the handler's module, the log's folder."""
     for program in (
         *(pool.program for pool in plan.http_pools),
@@ -310,7 +176,7 @@ def _missing_program(path: str) -> Finding:
 
 
 def _check_handler(
-    content: _Content, handler: str, paths: Sequence[str], installed: Path | None
+    content: Content, handler: str, paths: Sequence[str], installed: Path | None
 ) -> Iterator[Finding]:
     """Find the module of WSGI_HANDLER beside the application or on its PYTHONPATH (IIS reference §3.5)."""
     top = re.split(r"[.(]", handler.strip(), maxsplit=1)[0]
@@ -351,11 +217,11 @@ def _inside(path: str) -> str | None:
     return clean[len(root) :].lstrip("/") if clean == root or clean.startswith(root + "/") else None
 
 
-def _exists(content: _Content, path: str) -> bool:
+def _exists(content: Content, path: str) -> bool:
     return (content.root / (_inside(path) or "")).exists()
 
 
-def _is_module(content: _Content, folder: str, name: str) -> bool:
+def _is_module(content: Content, folder: str, name: str) -> bool:
     base = content.root / (_inside(folder) or "")
     return (base / name).is_dir() or any((base / f"{name}{end}").exists() for end in (".py", ".pyc", ".so"))
 
@@ -363,7 +229,7 @@ def _is_module(content: _Content, folder: str, name: str) -> bool:
 def _is_installed(installed: Path | None, name: str) -> bool:
     if installed is None:
         return False
-    found = {each.partition(".")[0] for each in _names(installed) or ()}
+    found = {each.partition(".")[0] for each in folder_names(installed) or ()}
     return name in found or name in _standard_library()
 
 
@@ -380,7 +246,7 @@ def _setting(severity: Severity, code: str, message: str, remedy: str) -> Findin
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-def _check_names(content: _Content, version: tuple[int, ...]) -> Iterator[Finding]:
+def _check_names(content: Content, version: tuple[int, ...]) -> Iterator[Finding]:
     """Judge files by their names and what packages say of themselves."""
     libraries: dict[str, list[str]] = {}
     environments = tuple(
@@ -430,7 +296,7 @@ def _windows_libraries(folder: str, names: list[str]) -> Finding:
     )
 
 
-def _members(content: _Content, entry: _Entry) -> list[str]:
+def _members(content: Content, entry: ContentFile) -> list[str]:
     """Name the members of a source distribution; none of an archive that is too large or unreadable."""
     path = content.root / entry.path
     with contextlib.suppress(OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError):
@@ -449,7 +315,7 @@ def _members(content: _Content, entry: _Entry) -> list[str]:
     return []
 
 
-def _check_sources(content: _Content) -> Iterator[Finding]:
+def _check_sources(content: Content) -> Iterator[Finding]:
     left = MOST_SOURCE_BYTES
     own = _own_modules(content)
     for entry in content.entries:
@@ -465,7 +331,7 @@ def _check_sources(content: _Content) -> Iterator[Finding]:
                 yield finding
 
 
-def _own_modules(content: _Content) -> set[str]:
+def _own_modules(content: Content) -> set[str]:
     names = {entry.name.removesuffix(".py") for entry in content.entries if entry.name.endswith(".py")}
     folders = {part for entry in content.entries for part in entry.path.split("/")[:-1]}
     return (names | folders) & WINDOWS_MODULES
@@ -475,7 +341,7 @@ def _own_modules(content: _Content) -> set[str]:
 
 
 def _check_requirement_files(
-    content: _Content, version: tuple[int, ...], installed: Path | None
+    content: Content, version: tuple[int, ...], installed: Path | None
 ) -> Iterator[Finding]:
     lines: list[str] = []
     for entry in content.entries:
@@ -507,10 +373,9 @@ def installed_distributions(packages: Path) -> dict[str, list[str]]:
     from packaging.utils import canonicalize_name
 
     found: dict[str, list[str]] = {}
-    reader = _Content(root=packages)
-    for name in (_names(packages) or [])[:5000]:
+    for name in (folder_names(packages) or [])[:5000]:
         if name.endswith(".dist-info"):
-            text = _text(reader.read(f"{name}/METADATA")).partition("\n\n")[0]
+            text = _text(read_small(packages / name / "METADATA", limit=_METADATA_BYTES)).partition("\n\n")[0]
             distribution = re.search(r"(?m)^Name:\s*(\S+)", text)
             if distribution:
                 found[canonicalize_name(distribution[1])] = re.findall(r"(?m)^Requires-Dist:\s*(.+)$", text)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from homeport.model.errors import HomeportError
 from homeport.model.finding import Finding, Severity
+from homeport.scm.content import list_content
 from homeport.scm.deployments.archive import (
     BrokenPackage,
     UnsafePackage,
@@ -34,7 +35,7 @@ from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package
 from homeport.scm.deployments.git_repository import GitFailed, GitRepository
-from homeport.scm.deployments.hosting import SitePython, choose_python, compile_site, installed_pythons
+from homeport.scm.deployments.hosting import SitePython, choose_python, compile_content
 from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
@@ -406,10 +407,9 @@ class Deployer:
         work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
         self._transform(work)
         work = self._sync(work, mirror=from_package)
-        home, site, root = self._options.home, self._options.site, self._options.web_root
-        pythons = installed_pythons(home)
-        plan = compile_site(
-            home, pythons, root=self._switch.staged(root) or root, site=site, app_settings=self._providers.app
+        site, root = self._options.site, self._switch.staged(self._options.web_root)
+        plan, pythons = compile_content(
+            self._options.home, list_content(root), site=site, app_settings=self._providers.app
         )
         for finding in plan.findings:
             work.log.child(str(finding), _KINDS[finding.severity])
@@ -426,10 +426,9 @@ class Deployer:
         """Say what else of the deployed content will not work; it is served all the same."""
         from homeport.scm.checking.content import check_site  # late: only deployments need it
 
-        root = self._options.web_root
         findings = check_site(
             self._options.home,
-            root=self._switch.staged(root) or root,
+            root=self._switch.staged(self._options.web_root),
             name=self._options.site,
             app_settings=self._providers.app,
         )
@@ -460,7 +459,7 @@ class Deployer:
         python = build_python(self._build_run(work), work.target, choose=choose, stage=staged)
         if python is None:
             return
-        folder = self._switch.staged(python.folder) or python.folder
+        folder = self._switch.staged(python.folder)
         self._kept.keep_runtime(work.record.id, folder, name=python.folder.name, checkpoint=self.checkpoint)
 
     def _restored(self, work: _Work) -> bool:
@@ -531,7 +530,7 @@ class Deployer:
             "DEPLOYMENT_SOURCE": str(work.source),
             "DEPLOYMENT_TARGET": str(work.target),
             "DEPLOYMENT_TEMP": str(self._options.temporary),
-            "WEBROOT_PATH": str(self._switch.staged(self._options.web_root) or self._options.web_root),
+            "WEBROOT_PATH": str(self._switch.staged(self._options.web_root)),
             "NEXT_MANIFEST_PATH": str(self._store.folder(work.record.id) / "manifest"),
             "IN_PLACE_DEPLOYMENT": "0",
             "IGNORE_MANIFEST": "1" if work.request.clean else "0",
@@ -545,8 +544,7 @@ class Deployer:
         wanted = work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True)
         if not wanted or not work.request.restart:
             return
-        root = self._options.web_root
-        path = (self._switch.staged(root) or root) / "web.config"
+        path = self._switch.staged(self._options.web_root) / "web.config"
         try:
             unshare(path)
             os.utime(path)

@@ -3,25 +3,24 @@
 The same compiler decides here and in the agent, so a build installs into what the handler will run on.
 """
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeport.model.errors import Invalid
 from homeport.model.site import InstalledRuntime
+from homeport.scm.atomic_file import read_small
+from homeport.scm.content import Content, folder_names, sandbox_lister
 from homeport.windows.interpreters import folder_version
 
 if TYPE_CHECKING:
     from homeport.webconfig import HostingPlan
 
 _VERSION = re.compile(r"^version(?:_info)?\s*=\s*(\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
-_MOST_BYTES = 1024 * 1024
-_MOST_FOLDERS = 20_000
-_SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
 _EXAMPLE_ID = "python3117x64"
 
 
@@ -55,55 +54,46 @@ def installed_pythons(home: Path) -> list[SitePython]:
     return [python for name in names if (python := _python(home / name)) is not None]
 
 
-def compile_site(
-    home: Path, pythons: Sequence[SitePython], *, root: Path, site: str, app_settings: Mapping[str, str]
-) -> "HostingPlan":
-    """Compile the web.config files below `root`, which is or will be the web root, as the agent will."""
+def compile_content(
+    home: Path, content: Content, *, site: str, app_settings: Mapping[str, str]
+) -> tuple["HostingPlan", list[SitePython]]:
+    """Compile what a site's content and transforms come to, as the agent will, with the Pythons that it has."""
     # Late: parsing XML is a third of a cold start, and only deployments need it.
     from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
+    from homeport.webconfig.application_host import gather_transforms
+    from homeport.webconfig.bounds import MOST_BYTES
+    from homeport.webconfig.detection import MOST_BYTES as MOST_SOURCE_BYTES
     from homeport.webconfig.detection import STARTUP_SCRIPT, search
 
-    def list_folder(path: str) -> list[str] | None:
-        if path == "/":
-            return ["home"]
-        below = path.removeprefix("/home").lstrip("/")
-        try:
-            return os.listdir(home / below) if path.split("/")[1] == "home" else None  # noqa: PTH208
-        except OSError:
-            return None
-
-    runtimes = tuple(
-        InstalledRuntime(
-            folder=python.folder.name,
-            id=python.folder.name,
-            version=".".join(str(number) for number in python.version),
-            build="",
-            base="",
-        )
-        for python in pythons
-    )
-
-    def names(path: str) -> list[str] | None:
-        try:
-            return os.listdir(root / path)  # noqa: PTH208
-        except OSError:
-            return None
-
-    def read(path: str) -> bytes | None:
-        try:
-            return (root / path).read_bytes()
-        except OSError:
-            return None
-
+    pythons = installed_pythons(home)
     facts = SiteFacts(
         site=site,
-        runtimes=runtimes,
+        runtimes=tuple(
+            InstalledRuntime(
+                folder=python.folder.name,
+                id=python.folder.name,
+                version=".".join(map(str, python.version)),
+                build="",
+                base="",
+            )
+            for python in pythons
+        ),
         app_settings=app_settings,
-        list_folder=list_folder,
-        detect=lambda: search(names, read, app_settings, has_script=(home / STARTUP_SCRIPT).is_file()),
+        list_folder=sandbox_lister({"/home": home, "/home/site/wwwroot": content.root}),
+        detect=lambda: search(
+            content.names,
+            partial(content.read, limit=MOST_SOURCE_BYTES),
+            app_settings,
+            has_script=(home / STARTUP_SCRIPT).is_file(),
+        ),
     )
-    tree = ConfigurationTree(files=_configuration_files(root))
-    return compile_plan(tree, facts)
+    transforms = gather_transforms(
+        lambda path: folder_names(home / path),
+        lambda path: read_small(home / path, limit=MOST_BYTES),
+        app_settings,
+    )
+    tree = ConfigurationTree(files=content.configuration(), host_transforms=transforms)
+    return compile_plan(tree, facts), pythons
 
 
 def choose_python(plan: "HostingPlan", pythons: Sequence[SitePython], *, site: str) -> tuple[SitePython, str]:
@@ -147,20 +137,3 @@ def _python(folder: Path) -> SitePython | None:
     match = _VERSION.search(text)
     version = tuple(int(number) for number in match.groups() if number) if match else ()
     return SitePython(folder=folder, version=version or folder_version(folder.name))
-
-
-def _configuration_files(root: Path) -> dict[str, bytes]:
-    """Read the web.config of every folder, links not followed."""
-    files: dict[str, bytes] = {}
-    for number, (folder, folders, names) in enumerate(os.walk(root)):
-        if number >= _MOST_FOLDERS:
-            break
-        folders[:] = [name for name in folders if name not in _SKIPPED]
-        for name in names:
-            if name.lower() == "web.config":
-                with contextlib.suppress(OSError):
-                    path = Path(folder, name)
-                    if path.is_file() and path.stat().st_size <= _MOST_BYTES:
-                        below = path.parent.relative_to(root).as_posix()
-                        files["" if below == "." else below] = path.read_bytes()
-    return files

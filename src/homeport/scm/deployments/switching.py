@@ -49,10 +49,10 @@ class ContentSwitch:
         self._staged[name] = {}
         return place
 
-    def staged(self, live: Path) -> Path | None:
-        """Return the folder that will take the place of `live`, None where there is none."""
+    def staged(self, live: Path) -> Path:
+        """Return the folder that will take the place of `live`; `live` itself where none will."""
         name = live.relative_to(self._home).as_posix()
-        return self._root / "next" / name if name in self._staged else None
+        return self._root / "next" / name if name in self._staged else live
 
     def commit(self, identity: str) -> None:
         """Let every staged folder take its place; files that the site wrote meanwhile come along."""

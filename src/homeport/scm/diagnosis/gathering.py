@@ -10,8 +10,10 @@ from typing import Any
 
 from homeport.model.errors import HomeportError
 from homeport.scm.agent_channel import AgentChannel
-from homeport.scm.checking.content import compile_content, installed_distributions
+from homeport.scm.checking.content import installed_distributions
 from homeport.scm.checking.packages import requirement_lines
+from homeport.scm.content import folder_names, list_content
+from homeport.scm.deployments.hosting import compile_content
 from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.failures import Failures
 from homeport.webconfig import HostingPlan
@@ -40,7 +42,7 @@ def gather(
 ) -> Evidence:
     """Read everything that `find_causes` decides on; what cannot be read is left out."""
     root = home / "site/wwwroot"
-    plan, pythons = compile_content(home, root, name=site, app_settings=app_settings)
+    plan, pythons = compile_content(home, list_content(root), site=site, app_settings=app_settings)
     used = plan.runtime_folders
     python = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     installed = installed_distributions(python.folder / "Lib/site-packages") if python else {}
@@ -134,7 +136,4 @@ def _tail(path: Path, *, most: int) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))[:5000]  # noqa: PTH208 (names alone are wanted)
-    except OSError:
-        return []
+    return (folder_names(folder) or [])[:5000]

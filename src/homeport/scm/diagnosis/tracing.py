@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from homeport.model.errors import HomeportError, Invalid
 from homeport.scm.agent_channel import AgentChannel
+from homeport.scm.content import list_content
+from homeport.scm.deployments.hosting import compile_content
 from homeport.scm.http.answers import json_answer
 from homeport.scm.http.query import query_text
 from homeport.scm.options import ScmOptions
@@ -40,14 +42,16 @@ class TraceEndpoint:
         return json_answer(value)
 
     def _traced(self, url: str, method: str) -> dict[str, Any]:
-        from homeport.scm.checking.content import compile_content  # late: XML is slow to load
-        from homeport.webconfig.tracing import TracedRequest, trace_request
+        from homeport.webconfig.tracing import TracedRequest, trace_request  # late: XML is slow to load
 
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         root = self._options.web_root
         plan, _ = compile_content(
-            self._options.home, root, name=self._options.site, app_settings=self._providers.app
+            self._options.home,
+            list_content(root),
+            site=self._options.site,
+            app_settings=self._providers.app,
         )
         found = trace_request(
             plan,
