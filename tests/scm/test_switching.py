@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.scm.deployments.switching import ContentSwitch, exchange
-from homeport.scm.deployments.trees import carry_changes, remove_tree, share_tree
+from homeport.scm.deployments.trees import carry_changes, part_files, remove_tree, share_again, share_tree
 
 FIRST = {f"pages/{number}.txt": "first" for number in range(30)} | {
     "only-first.txt": "first",
@@ -77,6 +78,70 @@ def test_a_failing_deployment_changes_nothing(scm: ScmProcess) -> None:
     assert (record["status"], record["active"]) == (3, False)
     assert tree(scm.web_root) == before
     assert not (scm.home / "data/.homeport/switch/next").exists()
+
+
+CHANGE_IN_PLACE = """
+import os, pathlib, sys
+target = pathlib.Path(os.environ["DEPLOYMENT_TARGET"])
+for name in ("app.py", "web.config", "made.txt"):
+    if (target / name).exists():
+        with (target / name).open("r+") as file:
+            file.seek(0, 2)
+            file.write(" changed")
+if sys.argv[1] == "make":
+    (target / "made.txt").write_text("made")
+sys.exit(sys.argv[1] == "fail")
+"""
+
+
+def test_a_command_that_writes_deployed_files_in_place_changes_what_is_served_at_the_end_or_not_at_all(
+    scm: ScmProcess,
+) -> None:
+    scm.deploy({"app.py": "1", "web.config": "<a/>"})
+
+    def run(argument: str) -> int:
+        command = f'[config]\nCOMMAND = "{sys.executable}" change.py {argument}\n'
+        scm.deploy({".deployment": command, "change.py": CHANGE_IN_PLACE})
+        return int(scm.latest()["status"])
+
+    assert run("fail") == 3
+    assert tree(scm.web_root) == {"app.py": "1", "web.config": "<a/>"}
+    assert run("make") == 4, scm.log_text(scm.latest()["id"])
+    made = {"app.py": "1 changed", "web.config": "<a/> changed", "made.txt": "made"}
+    assert tree(scm.web_root) == made
+    (scm.web_root / "upload.bin").write_bytes(b"of the site")
+    assert run("fail") == 3
+    assert tree(scm.web_root) == {**made, "upload.bin": "of the site"}
+    before = (scm.web_root / "upload.bin").stat().st_ino
+    assert run("succeed") == 4
+    assert (scm.web_root / "upload.bin").stat().st_ino == before
+    assert (scm.web_root / "made.txt").read_text() == "made changed"
+
+
+@pytest.mark.parametrize("setting", ["POST_BUILD_COMMAND", "SCM_POST_DEPLOYMENT_ACTIONS_PATH"])
+def test_commands_after_a_build_and_actions_that_write_in_place_and_fail_change_nothing(
+    start_scm: Callable[..., ScmProcess], setting: str
+) -> None:
+    line = f'"{sys.executable}" change.py fail'
+    scm = start_scm(**{setting: line if setting == "POST_BUILD_COMMAND" else "actions"})
+    (scm.home / "python3117x64/bin").mkdir(parents=True)
+    (scm.home / "python3117x64/bin/python").symlink_to(sys.executable)
+    (scm.home / "python3117x64/pyvenv.cfg").write_text("version = 3.11.7\n")
+    scm.deploy({"app.py": "1"})
+
+    scm.deploy(
+        {
+            ".deployment": "[config]\nSCM_DO_BUILD_DURING_DEPLOYMENT = true\n",
+            "app.py": "1",
+            "requirements.txt": "",
+            "change.py": CHANGE_IN_PLACE,
+            "actions/change.cmd": f"@cd %DEPLOYMENT_TARGET%\r\n@{line}\r\n",
+        }
+    )
+
+    record = scm.latest()
+    assert (record["status"], tree(scm.web_root)) == (3, {"app.py": "1"}), scm.log_text(record["id"])
+    assert "change.py fail" in record["status_text"] or "change.cmd" in record["status_text"]
 
 
 def test_what_the_site_writes_during_a_deployment_comes_along(scm: ScmProcess) -> None:
@@ -239,6 +304,43 @@ def test_changes_are_carried_and_what_was_deployed_wins(
     carry_changes(root / "live", known, root / "next")
 
     assert tree(root / "next") == {**after, **deployed}
+
+
+@given(names=st.sets(NAMES), site=st.sets(NAMES), program=st.sets(NAMES))
+def test_what_a_program_leaves_alone_is_shared_again_and_what_both_wrote_is_named(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], site: set[str], program: set[str]
+) -> None:
+    root = tmp_path_factory.mktemp("trees")
+    live, place = root / "live", root / "next"
+    write(live, dict.fromkeys(names, "old"))
+    live.mkdir(exist_ok=True)
+    share_tree(live, place)
+    copies = part_files(place, names)
+    write(live, dict.fromkeys(site & names, "the site's"))
+    write(place, dict.fromkeys(program & names, "a program's"))
+
+    twice = share_again(copies, live, place)
+
+    assert set(twice) == site & program & names
+    assert tree(live) == {name: "the site's" if name in site else "old" for name in names}
+    for name in names:
+        shared = (live / name).samefile(place / name)
+        assert shared is (name not in program)
+    assert {name for name, text in tree(place).items() if text == "a program's"} == program & names
+
+
+def test_a_database_stays_one_while_programs_work(tmp_path: Path) -> None:
+    write(tmp_path, {"live/app.py": "1", "live/no-database-wal": "x"})
+    database = sqlite3.connect(tmp_path / "live/db.sqlite3")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE a (b)")
+    share_tree(tmp_path / "live", tmp_path / "next")
+
+    copies = part_files(tmp_path / "next", None)
+
+    assert set(copies) == {"app.py", "no-database-wal"}
+    assert (tmp_path / "next/db.sqlite3-wal").samefile(tmp_path / "live/db.sqlite3-wal")
+    database.close()
 
 
 def replaced(root: Path, files: dict[str, str]) -> None:

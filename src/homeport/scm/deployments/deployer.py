@@ -38,13 +38,19 @@ from homeport.scm.deployments.git_repository import GitFailed, GitRepository
 from homeport.scm.deployments.hosting import SitePython, choose_python, compile_content
 from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
 from homeport.scm.deployments.log import DeploymentLog, Kind
-from homeport.scm.deployments.python_build import BuildFailed, BuildRun, build_python, is_python_site
+from homeport.scm.deployments.python_build import (
+    BUILD_COMMANDS,
+    BuildFailed,
+    BuildRun,
+    build_python,
+    is_python_site,
+)
 from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
 from homeport.scm.deployments.scripts import post_deployment_actions, run_script
 from homeport.scm.deployments.site_packages import SitePackages, most_packages, package_setting
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
-from homeport.scm.deployments.trees import unshare
+from homeport.scm.deployments.trees import look, unshare
 from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
@@ -349,8 +355,13 @@ class Deployer:
     def _staged(self, work: _Work) -> _Work:
         """Let content of the web root be written aside; a single file takes its place in one step anyway."""
         root = self._options.web_root
-        one_step = work.request.artifact is not None and not work.request.clean
-        if one_step or not work.place.is_relative_to(root):
+        one_step = work.request.artifact is not None and not work.request.clean and not self._actions(work)
+        if not work.place.is_relative_to(root):
+            return work
+        if one_step:
+            self._switch.note_brought(
+                [(work.place / (work.request.artifact or "")).relative_to(root).as_posix()]
+            )
             return work
         hidden = self._packages.hidden()
         if self._is_run_from(work):
@@ -380,7 +391,11 @@ class Deployer:
             work.log.child(f"The site runs from data\\SitePackages\\{name}.")
         if work.manifest is not None:
             write_manifest(self._store.folder(work.record.id) / "manifest", sorted(work.manifest))
-        self._switch.commit(work.record.id)
+        for path in self._switch.commit(work.record.id):
+            work.log.child(
+                f"'{path}' was written by the site too while the deployment ran: the deployment's is served.",
+                Kind.WARNING,
+            )
         if work.uncovers:
             self._packages.forget_hidden()
 
@@ -456,6 +471,8 @@ class Deployer:
         def staged(python: SitePython) -> SitePython:
             return replace(python, folder=self._switch.stage(python.folder, checkpoint=self.checkpoint))
 
+        if any(work.settings.get(name) for name in BUILD_COMMANDS):
+            self._part_content(work)
         python = build_python(self._build_run(work), work.target, choose=choose, stage=staged)
         if python is None:
             return
@@ -491,15 +508,26 @@ class Deployer:
     def _after(self, work: _Work) -> None:
         """Run the post-deployment actions (§12.6); the first that fails ends the deployment."""
         work.log.entry("Running post deployment command(s)...")
+        for action in self._actions(work):
+            work.log.entry(action.stem)
+            self._script(work, f'"{action}"')
+
+    def _actions(self, work: _Work) -> list[Path]:
         named = (work.settings.get("SCM_POST_DEPLOYMENT_ACTIONS_PATH") or "").replace("\\", "/")
         standard = self._options.home / "site/deployments/tools/PostDeploymentActions"
         folders = (work.source / named, work.target / named) if named else (standard,)
-        for folder in folders:
-            for action in post_deployment_actions(folder):
-                work.log.entry(action.stem)
-                self._script(work, f'"{action}"')
+        return [action for folder in folders for action in post_deployment_actions(folder)]
+
+    def _part_content(self, work: _Work) -> None:
+        """Let programs write in place whatever is deployed; it is served at the one step and not before."""
+        root = self._options.web_root
+        if work.place.is_relative_to(root):
+            below = work.place.relative_to(root)
+            package = {(below / path).as_posix() for path in look(work.source)}
+            self._switch.part_content(package, checkpoint=self.checkpoint)
 
     def _script(self, work: _Work, line: str) -> None:
+        self._part_content(work)
         run_script(
             line,
             directory=work.source,

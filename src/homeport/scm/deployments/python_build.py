@@ -20,6 +20,9 @@ from homeport.scm.deployments.requirements import SOURCES, Required, is_self_con
 from homeport.scm.deployments.scripts import run_script
 from homeport.scm.options import ScmOptions
 
+BUILD_COMMANDS = ("PRE_BUILD_COMMAND", "POST_BUILD_COMMAND")
+"""The settings that name a command of the site's own."""
+
 _UV_OLDEST = (3, 8)
 _UNDERSTOOD = frozenset(
     {

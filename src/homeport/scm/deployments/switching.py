@@ -10,14 +10,24 @@ import ctypes
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
-from homeport.scm.deployments.trees import Snapshot, carry_changes, remove_tree, share_tree
+from homeport.scm.deployments.trees import (
+    FOLDER,
+    Mark,
+    Snapshot,
+    carry_changes,
+    look,
+    part_files,
+    remove_tree,
+    share_again,
+    share_tree,
+)
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_CONTENT = "site/wwwroot"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,7 +38,9 @@ class ContentSwitch:
         self._home = home
         self._root = home / "data/.homeport/switch"
         self._journal = self._root / "journal.json"
+        self._brought = self._root / "brought.json"
         self._staged: dict[str, Snapshot] = {}
+        self._copies: Mapping[str, Mark] | None = None
 
     def stage(self, live: Path, *, checkpoint: Callable[[], None] = lambda: None) -> Path:
         """Make a folder that holds what `live` holds, and that will take its place. Raises `OSError`."""
@@ -54,11 +66,32 @@ class ContentSwitch:
         name = live.relative_to(self._home).as_posix()
         return self._root / "next" / name if name in self._staged else live
 
-    def commit(self, identity: str) -> None:
-        """Let every staged folder take its place; files that the site wrote meanwhile come along."""
-        names = sorted(self._staged, key=lambda name: name != "site/wwwroot")
+    def part_content(self, more: Collection[str], *, checkpoint: Callable[[], None]) -> None:
+        """Let the staged content have files of its own, so that programs may write them in place.
+
+        Those are the files that deployments brought, and `more`. What the site wrote stays shared: it may be much, and
+        it is one in all versions. Raises `OSError`.
+        """
+        if self._copies is None and _CONTENT in self._staged:
+            known = self._brought_paths()
+            paths = None if known is None else known.union(more)
+            self._copies = part_files(self._root / "next" / _CONTENT, paths, checkpoint=checkpoint)
+
+    def note_brought(self, paths: Collection[str]) -> None:
+        """Remember that a deployment brought files of the web root."""
+        known = self._brought_paths()
+        if known is not None and not known.issuperset(paths):
+            _write_durably(self._brought, sorted(known.union(paths)))
+
+    def commit(self, identity: str) -> list[str]:
+        """Let every staged folder take its place; files that the site wrote meanwhile come along.
+
+        Returns the files that the site and a program of the deployment both wrote: the program's are served.
+        """
+        names = sorted(self._staged, key=lambda name: name != _CONTENT)
         if not names:
-            return
+            return []
+        written_twice = self._settle_content() if _CONTENT in names else []
         for name in names:
             self._carry(name, self._home / name, self._root / "next" / name)
         inodes = {name: (self._root / "next" / name).stat().st_ino for name in names}
@@ -67,13 +100,14 @@ class ContentSwitch:
             exchange(self._root / "next" / name, self._home / name)
         for name in names:
             self._carry(name, self._root / "next" / name, self._home / name)
+        return written_twice
 
     def finish(self) -> None:
         """Forget the switch once its record is written; the folders of the last version are kept for one more.
 
         Processes of that version still run in them until their successors are up.
         """
-        self._staged = {}
+        self._forget()
         self._journal.unlink(missing_ok=True)
         remove_tree(self._root / "previous")
         with contextlib.suppress(OSError):
@@ -81,7 +115,7 @@ class ContentSwitch:
 
     def abandon(self) -> None:
         """Remove what was staged."""
-        self._staged = {}
+        self._forget()
         remove_tree(self._root / "next")
 
     def recover(self) -> str | None:
@@ -101,6 +135,28 @@ class ContentSwitch:
                 if not live.exists() or (live.stat().st_ino != inode and place.stat().st_ino == inode):
                     exchange(place, live)
         return identity
+
+    def _settle_content(self) -> list[str]:
+        """Share again what no program touched, and remember what the deployment brought."""
+        live, place, known = self._home / _CONTENT, self._root / "next" / _CONTENT, self._staged[_CONTENT]
+        written_twice = share_again(self._copies, live, place) if self._copies and known else []
+        files = {path: inode for path, inode in look(place).items() if inode != FOLDER}
+        brought = {path for path, inode in files.items() if known.get(path) != inode}
+        before = self._brought_paths()
+        _write_durably(
+            self._brought, sorted(brought.union(files if before is None else before & files.keys()))
+        )
+        return written_twice
+
+    def _brought_paths(self) -> frozenset[str] | None:
+        """Return what deployments brought to the web root; None where nobody wrote it down: it may be everything."""
+        try:
+            return frozenset(map(str, json.loads(self._brought.read_bytes())))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _forget(self) -> None:
+        self._staged, self._copies = {}, None
 
     def _carry(self, name: str, source: Path, target: Path) -> None:
         known = self._staged[name]
@@ -124,7 +180,7 @@ def exchange(one: Path, other: Path) -> None:
         aside.rename(one)
 
 
-def _write_durably(path: Path, value: dict[str, Any]) -> None:
+def _write_durably(path: Path, value: object) -> None:
     aside = path.with_name(f".{path.name}")
     with aside.open("w") as file:
         json.dump(value, file)

@@ -1,19 +1,35 @@
 """A second tree that shares every file with the first: made quickly, changed without the first noticing.
 
 Files are shared as hard links, so a file that is written in place changes in both trees (a database stays one
-database), while a file that is replaced or removed in one of them stays in the other.
+database), while a file that is replaced or removed in one of them stays in the other. `part_files` gives one tree
+copies for as long as programs work in it that may write in place.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
+import stat
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 FOLDER = 0
+_DATABASE = b"SQLite format 3\0"
+_DATABASE_FILES = ("-journal", "-wal", "-shm")
+_FICLONE = 0x40049409
 Snapshot = Mapping[str, int]
 """What a tree held: relative paths, a parent before what is in it, to the file's inode, or `FOLDER`."""
+
+
+class Mark(NamedTuple):
+    """What tells whether a copy was touched since it was made."""
+
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
 
 
 def share_tree(source: Path, target: Path, *, checkpoint: Callable[[], None] = lambda: None) -> Snapshot:
@@ -48,7 +64,7 @@ def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
 
     What `target` has of its own wins: a file that was replaced there is not touched.
     """
-    now = _look(source)
+    now = look(source)
     for path, inode in now.items():
         if known.get(path) == inode:
             continue
@@ -56,9 +72,7 @@ def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
             if inode == FOLDER:
                 (target / path).mkdir(exist_ok=True)
             elif path in known and _is(target / path, known[path]):
-                aside = target / f".homeport-{uuid.uuid4().hex}"
-                _share(str(source / path), str(aside))
-                aside.replace(target / path)
+                _share_over(source / path, target / path)
             elif path not in known:
                 _share(str(source / path), str(target / path))
     for path in reversed(list(known)):
@@ -69,6 +83,60 @@ def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
                 elif _is(target / path, known[path]):
                     (target / path).unlink()
     return now
+
+
+def part_files(
+    root: Path, paths: Collection[str] | None, *, checkpoint: Callable[[], None] = lambda: None
+) -> Mapping[str, Mark]:
+    """Let a tree have `paths` (None: every file) for itself where it shares them; return a mark of each copy.
+
+    SQLite databases stay shared, with the files beside them: their writers lock the one file. Raises `OSError`.
+    """
+    copies: dict[str, Mark] = {}
+    for path, inode in look(root).items():
+        if inode == FOLDER or (paths is not None and path not in paths):
+            continue
+        checkpoint()
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            place = root / path
+            status = place.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and not _is_database(place):
+                unshare(place)
+                copies[path] = _mark(place)
+    return copies
+
+
+def share_again(copies: Mapping[str, Mark], source: Path, target: Path) -> list[str]:
+    """Let `target` share with `source` what it has as an untouched copy.
+
+    Returns the paths of files that were written in both trees meanwhile; `target` keeps its own.
+    """
+    written_twice = []
+    for path, mark in copies.items():
+        here, there = target / path, source / path
+        with contextlib.suppress(OSError):
+            if _mark(here) == mark:
+                _share_over(there, here)
+            elif _mark(there)[1:3] != mark[1:3]:
+                written_twice.append(path)
+    return written_twice
+
+
+def look(root: Path) -> Snapshot:
+    """Return what a tree holds; links are entries, and what cannot be looked into is left out."""
+    found: dict[str, int] = {}
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(root / prefix) as entries:
+            for entry in entries:
+                path = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    found[path] = FOLDER
+                    waiting.append(f"{path}/")
+                else:
+                    found[path] = entry.inode()
+    return found
 
 
 def remove_tree(root: Path) -> None:
@@ -93,27 +161,11 @@ def unshare(path: Path) -> None:
     """Make a file one of its own; raises `OSError` (`FileNotFoundError` where there is none)."""
     aside = path.with_name(f".homeport-{uuid.uuid4().hex}")
     try:
-        shutil.copy2(path, aside, follow_symlinks=False)
+        _copy(path, aside)
         aside.replace(path)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-
-
-def _look(root: Path) -> dict[str, int]:
-    found: dict[str, int] = {}
-    waiting = [""]
-    while waiting:
-        prefix = waiting.pop()
-        with contextlib.suppress(OSError), os.scandir(root / prefix) as entries:
-            for entry in entries:
-                path = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    found[path] = FOLDER
-                    waiting.append(f"{path}/")
-                else:
-                    found[path] = entry.inode()
-    return found
 
 
 def _share(source: str, target: str) -> None:
@@ -121,6 +173,45 @@ def _share(source: str, target: str) -> None:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
         shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _share_over(source: Path, target: Path) -> None:
+    """Let a file take the place of another in one step; where it is gone, the other goes too."""
+    aside = target.with_name(f".homeport-{uuid.uuid4().hex}")
+    try:
+        _share(str(source), str(aside))
+    except FileNotFoundError:
+        target.unlink()
+    else:
+        aside.replace(target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file with its times; where the file system can, both share the blocks until one is written."""
+    if source.is_symlink():
+        shutil.copy2(source, target, follow_symlinks=False)
+        return
+    with source.open("rb") as read, target.open("xb") as written:
+        try:
+            fcntl.ioctl(written, _FICLONE, read.fileno())
+        except OSError:
+            shutil.copyfile(source, target)
+    shutil.copystat(source, target)
+
+
+def _is_database(path: Path) -> bool:
+    for end in _DATABASE_FILES:
+        if path.name.endswith(end) and _is_database(path.with_name(path.name.removesuffix(end))):
+            return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_DATABASE)) == _DATABASE
+
+
+def _mark(path: Path) -> Mark:
+    status = path.lstat()
+    return Mark(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is(path: Path, inode: int) -> bool:
