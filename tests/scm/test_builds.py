@@ -280,6 +280,26 @@ def offline(start_scm: Callable[..., ScmProcess], install: Callable[..., Path], 
     return scm
 
 
+def test_an_asgi_server_that_the_build_installs_is_not_called_missing(
+    offline: ScmProcess, tmp_path: Path
+) -> None:
+    for name in ("fastapi", "uvicorn"):
+        (tmp_path / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name, {f"{name}/__init__.py": ""}))
+    application: dict[str, str | bytes] = {
+        ".deployment": BUILD,
+        "main.py": "import fastapi\napp = fastapi.FastAPI()\n",
+    }
+
+    offline.deploy(application | {"requirements.txt": "fastapi\n"})
+    without = offline.log_text(offline.latest()["id"])
+    offline.deploy(application | {"requirements.txt": "fastapi\nuvicorn\n"})
+    installed = offline.log_text(offline.latest()["id"])
+
+    assert without.count("has no server for ASGI applications") == 1
+    assert "has no server" not in installed
+    assert installed.count("It runs under uvicorn") == 1
+
+
 def test_nothing_is_installed_when_nothing_changed(offline: ScmProcess) -> None:
     offline.deploy(files(**plain("1.0")))
     first = offline.log_text(offline.latest()["id"])

@@ -1,7 +1,7 @@
 """A site without a handler for an application: what is found, and what it comes to."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from homeport.model.site import InstalledRuntime
@@ -229,6 +229,7 @@ def test_a_static_handler_in_a_folder_is_no_handler_for_an_application() -> None
 
 
 @given(st.text(max_size=200))
+@example(" ")
 def test_any_command_becomes_readable_configuration(command: str) -> None:
     detected = Detected(interface=Interface.COMMAND, framework="a startup command", target=command, file="x")
     printable = all(character in "\t\n\r" or character >= " " for character in command)

@@ -21,6 +21,8 @@ from homeport.windows.arguments import quote_argument
 
 DETECTED = "webconfig.detected"
 """The finding's code where an application was detected and runs."""
+WITHOUT_SERVER = f"{DETECTED}-without-server"
+"""The finding's code where no ASGI server is installed that could run it."""
 FILE = "detected application"
 """Stands in findings where a web.config's name would."""
 SWITCH = "HOMEPORT_DETECT_APPLICATION"
@@ -284,7 +286,10 @@ def _http_platform(detected: Detected, python: str, server: str) -> str:
 
 def _is_plain(command: str) -> bool:
     """A single command replaces the shell, so that it gets the signals."""
-    return re.fullmatch(r"[A-Za-z0-9 ./:=,@%+_-]+", command) is not None and "=" not in command.split()[0]
+    return (
+        re.fullmatch(r"[A-Za-z0-9 ./:=,@%+_-]+", command) is not None
+        and "=" not in command.lstrip().partition(" ")[0]
+    )
 
 
 def wsgi_handler(detected: Detected) -> str:
@@ -321,7 +326,7 @@ def findings_for(
         return (
             finding(
                 Severity.ERROR,
-                f"{DETECTED}-without-server",
+                WITHOUT_SERVER,
                 f"{what}. It does not run: {runtime.folder} has no server for ASGI applications.",
                 f"Add one of {', '.join(_SERVERS)} to requirements.txt and deploy again.",
             ),

@@ -157,6 +157,40 @@ def test_packages_that_are_only_in_the_extension_are_named(tmp_path: Path) -> No
     assert finding.message == "Installed by hand into python3117x64 and in no requirements file: requests."
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[project]\ndependencies = ["flask", "requests"]\n'),
+        ("requirements.txt", "flask\nwheels/requests-1.0-py3-none-any.whl\n"),
+    ],
+)
+def test_packages_that_a_build_installs_are_not_called_installed_by_hand(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    assert check_site(site(tmp_path, GOOD | {name: text}), name="hello", app_settings={}) == []
+
+
+def test_packages_that_are_about_to_be_there_count(tmp_path: Path) -> None:
+    home = site(
+        tmp_path,
+        {
+            "web.config": CONFIG.replace("app.wsgi_app", "tiny.app"),
+            "requirements.txt": "Flask\nrequests\ntiny",
+        },
+    )
+    written(tmp_path, {"next/python3117x64/Lib/site-packages/tiny.py": ""})
+
+    def staged(folder: Path) -> Path:
+        aside = tmp_path / "next" / folder.relative_to(home)
+        return aside if aside.exists() else folder
+
+    def codes(findings: list[Finding]) -> list[str]:
+        return [each.code for each in findings]
+
+    assert codes(check_site(home, name="hello", app_settings={})) == ["check.missing-handler"]
+    assert codes(check_site(home, name="hello", app_settings={}, staged=staged)) == []
+
+
 def test_a_site_is_judged_with_its_settings_and_transforms(tmp_path: Path) -> None:
     home = site(
         tmp_path,

@@ -24,6 +24,7 @@ from homeport.scm.checking.packages import (
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
 from homeport.scm.deployments.hosting import compile_content
+from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
 from homeport.webconfig.shadowing import shadowed_handlers
@@ -68,18 +69,21 @@ def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] =
 
 
 def check_site(
-    home: Path, *, name: str, app_settings: Mapping[str, str], root: Path | None = None
+    home: Path,
+    *,
+    name: str,
+    app_settings: Mapping[str, str],
+    staged: Callable[[Path], Path] = lambda folder: folder,
 ) -> list[Finding]:
     """Check a site in its sandbox: its content, configuration and installed packages. Errors first.
 
-    `root` is the folder that is about to become the content, where that is another one.
+    `staged` gives the folder that is about to take the place of the content's, or of a Python's.
     """
-    root = root or home / "site/wwwroot"
-    content = list_content(root)
-    plan, pythons = compile_content(home, content, site=name, app_settings=app_settings)
+    content = list_content(staged(home / "site/wwwroot"))
+    plan, pythons = compile_content(home, content, site=name, app_settings=app_settings, staged=staged)
     used = plan.runtime_folders
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
-    packages = chosen.folder / "Lib/site-packages" if chosen else None
+    packages = staged(chosen.folder) / "Lib/site-packages" if chosen else None
     version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
     return _sorted(_findings(content, plan, version=version, installed=packages))
 
@@ -345,9 +349,11 @@ def _check_requirement_files(
 ) -> Iterator[Finding]:
     lines: list[str] = []
     for entry in content.entries:
-        if entry.packaged or not _REQUIREMENTS.fullmatch(entry.name):
+        if entry.packaged or not (entry.path in SOURCES or _REQUIREMENTS.fullmatch(entry.name)):
             continue
         text = _text(content.read(entry.path))
+        with contextlib.suppress(UnreadableRequirements):
+            text = "\n".join(read_required(entry.name, text).lines)
         lines += [line for _, line in requirement_lines(text)]
         if entry.name.lower() == "requirements.txt":
             yield from check_requirements(text, file=entry.path, version=version)

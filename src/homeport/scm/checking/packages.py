@@ -277,7 +277,7 @@ def required_names(lines: Iterable[str]) -> set[str]:
         try:
             names.add(canonicalize_name(Requirement(_OPTION.split(line)[0].strip()).name))
         except InvalidRequirement:
-            match = re.search(r"#egg=([\w.-]+)", line)
+            match = re.search(r"#egg=([\w.-]+)", line) or re.search(r"([\w.]+)-[^/\\]+\.whl", line)
             if match:
                 names.add(canonicalize_name(match[1]))
     return names

@@ -401,6 +401,8 @@ class Deployer:
 
     def _command(self, work: _Work) -> _Work:
         """Bring the content into its place, then build it where that is asked for; return it with its manifest."""
+        from homeport.webconfig.detection import WITHOUT_SERVER  # late: parsing XML is slow to load
+
         if not work.source.is_dir() or not work.source.resolve().is_relative_to(
             self._options.staging.resolve()
         ):
@@ -422,19 +424,26 @@ class Deployer:
         work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
         self._transform(work)
         work = self._sync(work, mirror=from_package)
-        site, root = self._options.site, self._switch.staged(self._options.web_root)
+        restored = build and self._restored(work)
+        installs = build and not restored and is_python_site(work.target)
         plan, pythons = compile_content(
-            self._options.home, list_content(root), site=site, app_settings=self._providers.app
+            self._options.home,
+            list_content(self._switch.staged(self._options.web_root)),
+            site=self._options.site,
+            app_settings=self._providers.app,
+            staged=self._switch.staged,
         )
-        for finding in plan.findings:
+        # Whether there is an ASGI server is known once the packages are installed.
+        known = [each for each in plan.findings if not (installs and each.code == WITHOUT_SERVER)]
+        for finding in known:
             work.log.child(str(finding), _KINDS[finding.severity])
-        if build and self._restored(work):
+        if restored:
             work.log.child("The packages are those that this deployment was made with.")
-        elif build and is_python_site(work.target):
-            self._build(work, partial(choose_python, plan, pythons, site=site))
+        elif installs:
+            self._build(work, partial(choose_python, plan, pythons, site=self._options.site))
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
-        self._check(work, known=plan.findings)
+        self._check(work, known=known)
         return work
 
     def _check(self, work: _Work, *, known: Sequence[Finding]) -> None:
@@ -443,9 +452,9 @@ class Deployer:
 
         findings = check_site(
             self._options.home,
-            root=self._switch.staged(self._options.web_root),
             name=self._options.site,
             app_settings=self._providers.app,
+            staged=self._switch.staged,
         )
         for finding in findings:
             if finding not in known:

@@ -5,7 +5,7 @@ The same compiler decides here and in the agent, so a build installs into what t
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,9 +55,17 @@ def installed_pythons(home: Path) -> list[SitePython]:
 
 
 def compile_content(
-    home: Path, content: Content, *, site: str, app_settings: Mapping[str, str]
+    home: Path,
+    content: Content,
+    *,
+    site: str,
+    app_settings: Mapping[str, str],
+    staged: Callable[[Path], Path] = lambda folder: folder,
 ) -> tuple["HostingPlan", list[SitePython]]:
-    """Compile what a site's content and transforms come to, as the agent will, with the Pythons that it has."""
+    """Compile what a site's content and transforms come to, as the agent will, with the Pythons that it has.
+
+    `staged` gives the folder that is about to take the place of a Python's.
+    """
     # Late: parsing XML is a third of a cold start, and only deployments need it.
     from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
     from homeport.webconfig.application_host import gather_transforms
@@ -79,7 +87,13 @@ def compile_content(
             for python in pythons
         ),
         app_settings=app_settings,
-        list_folder=sandbox_lister({"/home": home, "/home/site/wwwroot": content.root}),
+        list_folder=sandbox_lister(
+            {
+                "/home": home,
+                **{f"/home/{python.folder.name}": staged(python.folder) for python in pythons},
+                "/home/site/wwwroot": content.root,
+            }
+        ),
         detect=lambda: search(
             content.names,
             partial(content.read, limit=MOST_SOURCE_BYTES),
