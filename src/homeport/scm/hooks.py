@@ -2,14 +2,11 @@
 
 import asyncio
 import base64
-import contextlib
-import fcntl
 import json
-import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +21,7 @@ from homeport.scm.atomic_file import read_small, replace_file
 from homeport.scm.dotnet_time import ticks, utc_text
 from homeport.scm.http.answers import exception_detail, json_answer, nothing
 from homeport.scm.http.bodies import json_object
+from homeport.scm.lock_file import held_lock
 
 POST_DEPLOYMENT = "PostDeployment"
 _MOST_BYTES = 1024 * 1024
@@ -31,7 +29,6 @@ _MOST_HOOKS = 100
 _MOST_CONTEXT = 1000
 _GONE = 410
 _WAIT_SECONDS = 30.0
-_RETRY_SECONDS = 0.05
 _DELIVERY_SECONDS = 10
 _FIELDS = ("id", "event", "url", "last_status", "last_datetime", "last_reason", "last_context")
 
@@ -102,22 +99,9 @@ class WebHooks:
     def _write(self, hooks: list[WebHook]) -> None:
         replace_file(self._path, json.dumps([asdict(hook) for hook in hooks], indent=2).encode(), mode=0o600)
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        try:
-            deadline = time.monotonic() + _WAIT_SECONDS
-            while True:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() > deadline:
-                    raise Unavailable("Another request works on the web hooks. Please try again later.")
-                time.sleep(_RETRY_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
+    def _held(self) -> AbstractContextManager[None]:
+        busy = Unavailable("Another request works on the web hooks. Please try again later.")
+        return held_lock(self._lock, seconds=_WAIT_SECONDS, busy=busy)
 
 
 class HooksEndpoint:

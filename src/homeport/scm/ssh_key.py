@@ -1,12 +1,7 @@
 """`/api/sshkey`: the key that the site's git uses (Kudu reference §5.7)."""
 
 import asyncio
-import contextlib
-import fcntl
-import os
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,10 +12,10 @@ from homeport.scm.atomic_file import read_small, replace_file
 from homeport.scm.http.answers import json_answer, nothing
 from homeport.scm.http.bodies import is_json, json_object
 from homeport.scm.http.query import query_text
+from homeport.scm.lock_file import held_lock
 
 _MOST_BYTES = 64 * 1024
 _WAIT_SECONDS = 5.0
-_RETRY_SECONDS = 0.1
 _KEY_BITS = 2048
 _CONFIG = b"HOST *\n  StrictHostKeyChecking no\n"
 
@@ -35,14 +30,9 @@ class SshKeyEndpoint:
     async def read(self, request: Request) -> Response:
         """GET: the public key as a JSON string, empty where there is none; `ensurePublicKey=1` makes a pair."""
         ensure = (query_text(request, "ensurePublicKey") or "").strip().casefold() in {"1", "true"}
-        if not ensure:
-            return json_answer(self._public())
-        async with self._held():
-            if not self._public():
-                private, public = await asyncio.to_thread(_new_pair)
-                self._store("id_rsa", private, mode=0o600)
-                self._store("id_rsa.pub", public, mode=0o644)
-            return json_answer(self._public())
+        if ensure:
+            await asyncio.to_thread(self._ensure)
+        return json_answer(self._public())
 
     async def write(self, request: Request) -> Response:
         """PUT: a private key, as JSON or as the body; the public one that was stored is forgotten."""
@@ -52,18 +42,31 @@ class SshKeyEndpoint:
             key = await _body(request)
         if not key.strip():
             raise Invalid("The key is empty: send a private key in PEM form.")
-        async with self._held():
-            self._store("id_rsa", key.replace(b"\r\n", b"\n").rstrip() + b"\n", mode=0o600)
-            (self._folder / "id_rsa.pub").unlink(missing_ok=True)
-            self._store("config", _CONFIG, mode=0o600)
+        await asyncio.to_thread(self._replace, key.replace(b"\r\n", b"\n").rstrip() + b"\n")
         return nothing(204)
 
     async def delete(self, _request: Request) -> Response:
         """DELETE: forget both."""
-        async with self._held():
+        await asyncio.to_thread(self._forget)
+        return nothing(204)
+
+    def _ensure(self) -> None:
+        with self._held():
+            if not self._public():
+                private, public = _new_pair()
+                self._store("id_rsa", private, mode=0o600)
+                self._store("id_rsa.pub", public, mode=0o644)
+
+    def _replace(self, private: bytes) -> None:
+        with self._held():
+            self._store("id_rsa", private, mode=0o600)
+            (self._folder / "id_rsa.pub").unlink(missing_ok=True)
+            self._store("config", _CONFIG, mode=0o600)
+
+    def _forget(self) -> None:
+        with self._held():
             for name in ("id_rsa", "id_rsa.pub"):
                 (self._folder / name).unlink(missing_ok=True)
-        return nothing(204)
 
     def _public(self) -> str:
         data = read_small(self._folder / "id_rsa.pub", limit=_MOST_BYTES)
@@ -73,23 +76,9 @@ class SshKeyEndpoint:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(self._folder / name, data, mode=mode)
 
-    @asynccontextmanager
-    async def _held(self) -> AsyncIterator[None]:
-        """Hold the lock of the keys; raises `Conflict` when another holds it for five seconds."""
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        try:
-            deadline = time.monotonic() + _WAIT_SECONDS
-            while True:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() > deadline:
-                    raise Conflict("Another request works on the SSH key. Please try again later.")
-                await asyncio.sleep(_RETRY_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
+    def _held(self) -> AbstractContextManager[None]:
+        busy = Conflict("Another request works on the SSH key. Please try again later.")
+        return held_lock(self._lock, seconds=_WAIT_SECONDS, busy=busy)
 
 
 async def _body(request: Request) -> bytes:

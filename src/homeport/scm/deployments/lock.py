@@ -6,7 +6,6 @@ who holds it since when. The file stays when nobody holds the lock, and is empty
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -17,10 +16,9 @@ from typing import Any
 
 from homeport.model.errors import Conflict
 from homeport.scm.dotnet_time import utc_text
+from homeport.scm.lock_file import is_locked, take_lock
 
 _RETRY_SECONDS = 0.1
-_PROBES = 3
-_PROBE_SECONDS = 0.01
 DEPLOYING = "Deploying"
 """The operation that runs once a package is stored; others are told that a deployment is in progress."""
 
@@ -78,18 +76,8 @@ class DeploymentLock:
 
     def acquire(self, operation: str) -> HeldLock:
         """Take the lock at once; raises `LockHeld`."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        for attempt in range(_PROBES):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # Somebody who only looks whether the lock is held has it for some microseconds.
-                if attempt + 1 < _PROBES:
-                    time.sleep(_PROBE_SECONDS)
-        else:
-            os.close(descriptor)
+        descriptor = take_lock(self._path)
+        if descriptor is None:
             raise LockHeld(self._refusal(operation))
         held = HeldLock(descriptor, instance=self._instance)
         held.describe(operation)
@@ -108,17 +96,7 @@ class DeploymentLock:
 
     def is_held(self) -> bool:
         """Tell whether anybody, in any process, holds the lock."""
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self._path)
 
     def _refusal(self, operation: str) -> str:
         holder = self._holder()

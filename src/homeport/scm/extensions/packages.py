@@ -5,7 +5,6 @@ folder aside says how to go back, so an installation whose process was killed is
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -31,6 +30,7 @@ from homeport.scm.deployments.archive import (
 )
 from homeport.scm.extensions.info import ExtensionInfo
 from homeport.scm.extensions.nuspec import default_transform, package_id, parse_nuspec
+from homeport.scm.lock_file import held_lock, is_locked
 
 _CONTENT = "content/"
 _NUSPEC_BYTES = 1024 * 1024
@@ -75,20 +75,9 @@ class ExtensionFolders:
     @contextmanager
     def locked(self, identity: str) -> Iterator[None]:
         """Hold the lock of one extension. Raises `Conflict` when it is being installed already."""
-        folder = self.record(identity)
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(
-            folder / "install.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
-        )
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Conflict(identity, code="InstallRunning") from error
+        with held_lock(self._lock(identity), busy=Conflict(identity, code="InstallRunning")):
             self._undo_interrupted(identity)
             yield
-        finally:
-            os.close(descriptor)
 
     def recover(self) -> None:
         """Undo every installation whose process was killed; those that still run are left alone."""
@@ -100,19 +89,10 @@ class ExtensionFolders:
 
     def is_locked(self, identity: str) -> bool:
         """Tell whether somebody installs or removes the extension now."""
-        try:
-            descriptor = os.open(
-                self.record(identity) / "install.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self._lock(identity))
+
+    def _lock(self, identity: str) -> Path:
+        return self.record(identity) / "install.lock"
 
     @contextmanager
     def aside(self) -> Iterator[Path]:
