@@ -18,6 +18,8 @@ _LONGEST_ALTERNATIVES = 1200
 """Bytes of alternatives in one pattern: nginx reads tokens of 4096 bytes, and quoting may double them."""
 _MOST_REPEATS = 65_534
 """PCRE's own bound."""
+_LONGEST_USUAL = 3000
+"""Bytes of the pattern for usual addresses, so that quoting keeps it below nginx's 4096."""
 
 
 def filter_entries(filtering: RequestFiltering) -> list[Entry]:
@@ -34,7 +36,39 @@ def filter_entries(filtering: RequestFiltering) -> list[Entry]:
         ("7", _extensions(filtering.file_extensions)),
         ("19", [pattern for rule in filtering.rules for pattern in _rule(rule)]),
     ]
-    return [Entry(Plain(pattern), (status,)) for status, patterns in entries for pattern in patterns]
+    refusals = [Entry(Plain(pattern), (status,)) for status, patterns in entries for pattern in patterns]
+    usual = usual_addresses(filtering) if refusals else None
+    return [*([Entry(Plain(usual), ("",))] if usual else []), *refusals]
+
+
+def usual_addresses(filtering: RequestFiltering) -> str | None:
+    """Give one pattern for addresses that no entry refuses: most requests then need no other one.
+
+    Their segments are of letters, digits, `_`, `-` and dots. None where the settings refuse more than hidden
+    segments, extensions, lengths and what is encoded twice.
+    """
+    extensions = filtering.file_extensions
+    if (
+        filtering.verbs != RequestFiltering().verbs
+        or filtering.rules
+        or filtering.deny_url_sequences
+        or filtering.deny_query_string_sequences
+        or not extensions.allow_unlisted
+        or any(not re.fullmatch(r"\.[^./]+", each) for each in extensions.denied)
+    ):
+        return None
+    hidden = _not_followed_by(filtering.hidden_segments, r"(?:/|\z)")
+    denied = _not_followed_by([each[1:] for each in extensions.denied], r"\z")
+    pattern = (
+        rf"~*{_QUERY}[^ ]{{0,{min(filtering.max_query_string, _MOST_REPEATS)}}} "
+        rf"(?=.{{0,{min(filtering.max_url, _MOST_REPEATS)}}}\z)"
+        rf"(?:/{hidden}[a-z0-9_-]*+(?:\.{denied}[a-z0-9_-]++)*+)++\z"
+    )
+    return pattern if len(pattern) <= _LONGEST_USUAL else None
+
+
+def _not_followed_by(texts: Sequence[str], end: str) -> str:
+    return f"(?!(?:{'|'.join(map(re.escape, texts))}){end})" if texts else ""
 
 
 def header_filters(filtering: RequestFiltering, errors: ErrorHandling) -> list[Node]:
