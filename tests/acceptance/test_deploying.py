@@ -112,6 +112,45 @@ def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platfor
     assert {text.rsplit(" ", 1)[0] for _, text in seen} == {"1 1", "2 2", "3 3"}
 
 
+def test_without_a_restart_a_worker_goes_on_and_sees_the_new_files_unless_its_code_changed(
+    platform: Platform, make_site: Make
+) -> None:
+    make_site("going-on")
+    app = """
+import os
+START = os.urandom(8).hex()
+def wsgi_app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{START} {open('/home/site/wwwroot/data.txt').read()} {os.listdir('.')}".encode()]
+"""
+
+    def publish(number: int, code: str) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as package:
+            for name, text in {
+                "web.config": web_config(),
+                "app.py": code,
+                "data.txt": str(number),
+                f"only{number}.txt": "",
+            }.items():
+                package.writestr(zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6)), text)
+        scm.post("/api/publish?type=zip&restart=false", content=buffer.getvalue()).raise_for_status()
+        record = scm.get("/api/deployments/latest").json()
+        assert record["status"] == 4, record
+
+    with platform.scm("going-on") as scm:
+        publish(1, app)
+        eventually(lambda: " 1 " in platform.get("going-on").text)
+        worker = platform.get("going-on").text.split()[0]
+        publish(2, app)
+        again = platform.get("going-on").text
+        assert again.startswith(f"{worker} 2 ")
+        assert "only2.txt" in again
+        assert "only1.txt" not in again
+        publish(3, f"{app}# other\n")
+        eventually(lambda: platform.get("going-on").text.split()[0] != worker)
+
+
 @pytest.mark.parametrize("part", ["homeport.scm", "homeport.node"])
 def test_killed_in_the_middle_the_old_version_serves_and_the_record_says_so(part: str) -> None:
     with running_platform() as platform:

@@ -1,8 +1,8 @@
 """Runs one deployment and kills its own process at the N-th thing it does to files; says how many there were.
 
-    python killed_deployment.py PACKAGE N
+    python killed_deployment.py PACKAGE N switch|keep-folder
 
-The environment is that of an SCM process. N = 0 kills nothing.
+The environment is that of an SCM process. N = 0 kills nothing. With `keep-folder` the deployment asks for no restart.
 """
 
 import os
@@ -52,7 +52,7 @@ def main() -> None:
     with lock.acquire(DEPLOYING):
         package = deployer.new_package()
         shutil.copyfile(Path(sys.argv[1]), package)
-        request = PushRequest(package=package, message="second")
+        request = PushRequest(package=package, message="second", restart=sys.argv[3] == "switch")
         sys.addaudithook(watch)
         deployer.run(request, deployer.begin(request))
     print(count)

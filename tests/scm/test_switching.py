@@ -1,5 +1,6 @@
 """Visitors get one version or the other, whole, whatever happens while it changes."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.scm.deployments.switching import ContentSwitch, exchange
-from homeport.scm.deployments.trees import carry_changes, part_files, remove_tree, share_again, share_tree
+from homeport.scm.deployments.trees import (
+    carry_changes,
+    find_changes,
+    part_files,
+    place_changes,
+    remove_tree,
+    share_again,
+    share_tree,
+)
 
 FIRST = {f"pages/{number}.txt": "first" for number in range(30)} | {
     "only-first.txt": "first",
@@ -172,14 +181,47 @@ def test_wwwroot_stays_a_folder_and_open_files_stay_open(scm: ScmProcess) -> Non
     assert not scm.web_root.is_symlink()
 
 
+@pytest.mark.parametrize(
+    ("settings", "query"), [({}, {"restart": "false"}), ({"SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT": "0"}, {})]
+)
+def test_without_a_restart_the_folder_stays_and_only_changed_files_take_their_places(
+    start_scm: Callable[..., ScmProcess], settings: dict[str, str], query: dict[str, str]
+) -> None:
+    scm = start_scm(**settings)
+    scm.deploy(FIRST)
+    (scm.web_root / "upload.txt").write_text("of the site")
+    folder = scm.web_root.stat().st_ino
+    configuration = (scm.web_root / "web.config").stat()
+    second = {**SECOND, "web.config": "<a/>", "only-first.txt/now/a.txt": "a folder"}
+    del second["pages/7.txt"]
+
+    answer = scm.client.post(
+        "/api/publish", params={"type": "zip", "clean": "false", **query}, content=packed(second)
+    )
+
+    assert (answer.status_code, scm.latest()["status"]) == (200, 3)
+    assert "only-first.txt" in scm.latest()["status_text"]
+    assert tree(scm.web_root) == {**FIRST, "upload.txt": "of the site"}
+    (scm.web_root / "only-first.txt").unlink()
+    scm.client.post("/api/publish", params={"type": "zip", "clean": "true", **query}, content=packed(second))
+    assert scm.latest()["status"] == 4, scm.log_text(scm.latest()["id"])
+    assert tree(scm.web_root) == second
+    assert scm.web_root.stat().st_ino == folder
+    after = (scm.web_root / "web.config").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (configuration.st_ino, configuration.st_mtime_ns)
+
+
 def points() -> list[float]:
     """Ten points of a deployment, half of them around its end, where the versions change places."""
     return [0.02, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 
-@pytest.mark.parametrize("point", points())
+@pytest.mark.parametrize(
+    ("point", "how"),
+    [(point, "switch") for point in points()] + [(point, "keep-folder") for point in (0.6, 0.75, 0.9)],
+)
 def test_killed_at_any_point_the_site_serves_one_version_and_the_record_says_which(
-    start_scm: Callable[..., ScmProcess], folder: Path, point: float
+    start_scm: Callable[..., ScmProcess], folder: Path, point: float, how: str
 ) -> None:
     counted, scm = start_scm(), start_scm()
     package = folder / "package.zip"
@@ -188,9 +230,9 @@ def test_killed_at_any_point_the_site_serves_one_version_and_the_record_says_whi
         site.deploy(FIRST, message="first")
         site.process.terminate()
         site.process.wait(timeout=20)
-    total = int(deploy_and_die(counted, package, 0).stdout)
+    total = int(deploy_and_die(counted, package, 0, how).stdout)
 
-    died = deploy_and_die(scm, package, max(1, int(total * point)))
+    died = deploy_and_die(scm, package, max(1, int(total * point)), how)
     scm.start()
 
     assert died.returncode == -signal.SIGKILL
@@ -203,11 +245,11 @@ def test_killed_at_any_point_the_site_serves_one_version_and_the_record_says_whi
     assert (again.status_code, tree(scm.web_root)) == (200, {"third.txt": "third"})
 
 
-def deploy_and_die(scm: ScmProcess, package: Path, at: int) -> "subprocess.CompletedProcess[bytes]":
+def deploy_and_die(scm: ScmProcess, package: Path, at: int, how: str) -> "subprocess.CompletedProcess[bytes]":
     script = Path(__file__).with_name("killed_deployment.py")
     environment = {**os.environ, "HOME": str(scm.home), "TMP": str(scm.folder / "local/Temp")}
     return subprocess.run(
-        [sys.executable, str(script), str(package), str(at)],
+        [sys.executable, str(script), str(package), str(at), how],
         env=environment,
         stdout=subprocess.PIPE,
         check=False,
@@ -341,6 +383,41 @@ def test_a_database_stays_one_while_programs_work(tmp_path: Path) -> None:
     assert set(copies) == {"app.py", "no-database-wal"}
     assert (tmp_path / "next/db.sqlite3-wal").samefile(tmp_path / "live/db.sqlite3-wal")
     database.close()
+
+
+TREES = st.dictionaries(st.sampled_from(["a", "b", "d/a", "d/b", "e/f/a", "g"]), st.text("xyz", max_size=2))
+
+
+@given(before=TREES, after=TREES, folder=st.booleans(), site=st.sets(st.sampled_from(["a", "d/b", "new"])))
+def test_changes_are_placed_one_by_one_and_placing_them_again_harms_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: dict[str, str],
+    after: dict[str, str],
+    folder: bool,
+    site: set[str],
+) -> None:
+    root = tmp_path_factory.mktemp("trees")
+    live, place = root / "live", root / "next"
+    live.mkdir()
+    write(live, before)
+    if folder:  # a file and a folder of one name, either way round
+        before.pop("g", None)
+        after.pop("g", None)
+        (live / "g").unlink(missing_ok=True)
+        write(live, {"g/h": "in a folder"})
+        after["g"] = "a file"
+    known = share_tree(live, root / "kept")  # so that no inode is given again
+    place.mkdir()
+    write(place, after)
+    write(live, {"later": "of the site"})
+
+    changes = json.loads(json.dumps(find_changes(place, known, live)))
+    place_changes(changes, place, live)
+
+    assert tree(live) == {**after, "later": "of the site"}
+    replaced(live, dict.fromkeys(site, "of the site"))
+    place_changes(changes, place, live)
+    assert tree(live) == {**after, "later": "of the site", **dict.fromkeys(site, "of the site")}
 
 
 def replaced(root: Path, files: dict[str, str]) -> None:

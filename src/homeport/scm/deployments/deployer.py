@@ -391,7 +391,7 @@ class Deployer:
             work.log.child(f"The site runs from data\\SitePackages\\{name}.")
         if work.manifest is not None:
             write_manifest(self._store.folder(work.record.id) / "manifest", sorted(work.manifest))
-        for path in self._switch.commit(work.record.id):
+        for path in self._switch.commit(work.record.id, keep_folder=not _restarts(work)):
             work.log.child(
                 f"'{path}' was written by the site too while the deployment ran: the deployment's is served.",
                 Kind.WARNING,
@@ -578,8 +578,7 @@ class Deployer:
 
     def _recycle(self, work: _Work) -> None:
         work.log.entry("Triggering recycle (preview mode disabled).")
-        wanted = work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True)
-        if not wanted or not work.request.restart:
+        if not _restarts(work):
             return
         path = self._switch.staged(self._options.web_root) / "web.config"
         try:
@@ -587,6 +586,12 @@ class Deployer:
             os.utime(path)
         except FileNotFoundError:
             work.log.child("There is no web.config to touch.")
+
+
+def _restarts(work: _Work) -> bool:
+    """Tell whether the site's processes are to be replaced even where no changed file asks for it."""
+    wanted = work.settings.flag("SCM_TOUCH_WEBCONFIG_AFTER_DEPLOYMENT", default=True)
+    return wanted and work.request.restart
 
 
 def _dot_deployment(source: Path) -> dict[str, str]:

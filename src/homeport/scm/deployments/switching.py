@@ -18,8 +18,10 @@ from homeport.scm.deployments.trees import (
     Mark,
     Snapshot,
     carry_changes,
+    find_changes,
     look,
     part_files,
+    place_changes,
     remove_tree,
     share_again,
     share_tree,
@@ -83,10 +85,12 @@ class ContentSwitch:
         if known is not None and not known.issuperset(paths):
             _write_durably(self._brought, sorted(known.union(paths)))
 
-    def commit(self, identity: str) -> list[str]:
+    def commit(self, identity: str, *, keep_folder: bool = False) -> list[str]:
         """Let every staged folder take its place; files that the site wrote meanwhile come along.
 
-        Returns the files that the site and a program of the deployment both wrote: the program's are served.
+        With `keep_folder` processes go on in the folder they stand in: where only the content was staged, its files take
+        their places one by one. Returns the files that the site and a program of the deployment both wrote: the
+        program's are served.
         """
         names = sorted(self._staged, key=lambda name: name != _CONTENT)
         if not names:
@@ -94,6 +98,13 @@ class ContentSwitch:
         written_twice = self._settle_content() if _CONTENT in names else []
         for name in names:
             self._carry(name, self._home / name, self._root / "next" / name)
+        if keep_folder and names == [_CONTENT] and (known := self._staged[_CONTENT]):
+            live, place = self._home / _CONTENT, self._root / "next" / _CONTENT
+            changes = find_changes(place, known, live)
+            _write_durably(self._journal, {"deployment": identity, "folders": {}, "changes": changes})
+            with contextlib.suppress(OSError):  # then the folders change places after all
+                place_changes(changes, place, live)
+                return written_twice
         inodes = {name: (self._root / "next" / name).stat().st_ino for name in names}
         _write_durably(self._journal, {"deployment": identity, "folders": inodes})
         for name in names:
@@ -123,6 +134,7 @@ class ContentSwitch:
         try:
             written = json.loads(self._journal.read_bytes())
             identity, folders = str(written["deployment"]), dict(written["folders"])
+            changes = dict(written.get("changes", {}))
         except (OSError, ValueError, KeyError, TypeError):
             self._journal.unlink(missing_ok=True)
             self.abandon()
@@ -134,6 +146,8 @@ class ContentSwitch:
             with contextlib.suppress(OSError):
                 if not live.exists() or (live.stat().st_ino != inode and place.stat().st_ino == inode):
                     exchange(place, live)
+        with contextlib.suppress(OSError):
+            place_changes(changes, self._root / "next" / _CONTENT, self._home / _CONTENT)
         return identity
 
     def _settle_content(self) -> list[str]:

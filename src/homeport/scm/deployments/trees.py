@@ -21,6 +21,8 @@ _DATABASE_FILES = ("-journal", "-wal", "-shm")
 _FICLONE = 0x40049409
 Snapshot = Mapping[str, int]
 """What a tree held: relative paths, a parent before what is in it, to the file's inode, or `FOLDER`."""
+Changes = Mapping[str, int | None]
+"""What is to change in a tree: paths to what was found there, as in `Snapshot`, None where nothing was."""
 
 
 class Mark(NamedTuple):
@@ -83,6 +85,38 @@ def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
                 elif _is(target / path, known[path]):
                     (target / path).unlink()
     return now
+
+
+def find_changes(source: Path, known: Collection[str], target: Path) -> Changes:
+    """Tell what makes `target` hold what `source` holds; of the rest it loses what is among `known`."""
+    wanted, there = look(source), look(target)
+    return {
+        path: there.get(path)
+        for path in wanted.keys() | (there.keys() & set(known))
+        if wanted.get(path) != there.get(path)
+    }
+
+
+def place_changes(changes: Changes, source: Path, target: Path) -> None:
+    """Carry out changes one by one; what is not as it was found is left alone. Raises `OSError`.
+
+    Doing it again finishes what was cut short.
+    """
+    for path in sorted(changes, reverse=True):
+        old, new = changes[path], _entry(source / path)
+        if old is None or _entry(target / path) != old:
+            continue
+        if old == FOLDER:
+            with contextlib.suppress(OSError):  # the site put something into it
+                (target / path).rmdir()
+        elif new in (None, FOLDER):
+            (target / path).unlink()
+    for path in sorted(changes):
+        new = _entry(source / path)
+        if new == FOLDER:
+            (target / path).mkdir(exist_ok=True)
+        elif new is not None and _entry(target / path) in (changes[path], None):
+            _share_over(source / path, target / path)
 
 
 def part_files(
@@ -212,6 +246,15 @@ def _is_database(path: Path) -> bool:
 def _mark(path: Path) -> Mark:
     status = path.lstat()
     return Mark(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _entry(path: Path) -> int | None:
+    """Return what a snapshot says of a path, None where there is nothing."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return FOLDER if stat.S_ISDIR(status.st_mode) else status.st_ino
 
 
 def _is(path: Path, inode: int) -> bool:
