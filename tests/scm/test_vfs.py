@@ -518,6 +518,37 @@ def test_a_page_of_the_site_cannot_act_as_the_scm_site(box: Box) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_large_file_comes_whole_from_memory_and_from_the_disk(box: Box, cached: bool) -> None:
+    scm, url, folder = box
+    content = os.urandom(3_000_001)
+    with (folder / "large.bin").open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        if not cached:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    assert scm.client.get(f"{url}/large.bin").content == content
+
+
+def test_a_long_upload_does_not_ask_the_kernel_for_memory_again_and_again(box: Box) -> None:
+    scm, url, folder = box
+    content = bytes(32 * 1024 * 1024)
+    scm.client.put(f"{url}/warm.bin", content=content)
+    before = minor_faults(scm)
+
+    scm.client.put(f"{url}/large.bin", content=content)
+
+    assert (folder / "large.bin").stat().st_size == len(content)
+    assert minor_faults(scm) - before < len(content) // os.sysconf("SC_PAGE_SIZE") / 8
+
+
+def minor_faults(scm: ScmProcess) -> int:
+    """Return how many pages of memory the process has been given."""
+    return int(Path(f"/proc/{scm.process.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
 def raw_request(scm: ScmProcess, head: str) -> tuple[int, bytes]:
     """Send a request as written and return its status and everything that came back."""
     with socket.socket(socket.AF_UNIX) as connection:

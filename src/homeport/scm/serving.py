@@ -16,10 +16,12 @@ _GRACE_SECONDS = 3
 _LAST_RESORT_SECONDS = 4.5
 _LOOK_SECONDS = 0.25
 _LINGER_SECONDS = 0.1
+_LARGEST_PIECE = 8 * 1024 * 1024
 
 
 def serve(options: ScmOptions, listening: socket.socket) -> None:
     """Serve until the process is idle or gets SIGTERM; returns when every answer is out."""
+    _keep_freed_memory()
     asyncio.run(_serve(options, listening))
 
 
@@ -30,7 +32,7 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
     config = uvicorn.Config(
         application.asgi,
         loop="asyncio",
-        http="h11",
+        http="auto",  # httptools
         ws=_websocket_protocol,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
@@ -52,6 +54,15 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
             await watching
         application.deployer.stop()
         await application.runs.settled()
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep the memory of freed pieces of bodies for the next ones.
+
+    It gives larger ones back to the kernel at once, until one that was larger still has been freed. Nothing is written
+    into this one, so it takes no memory.
+    """
+    bytes(_LARGEST_PIECE)
 
 
 class _Server(uvicorn.Server):

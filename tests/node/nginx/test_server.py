@@ -481,6 +481,18 @@ def test_a_web_socket_is_passed_on(folders: Folders, stack: ExitStack) -> None:
     assert (header(reached[0], "Upgrade"), header(reached[0], "Connection")) == (["websocket"], ["upgrade"])
 
 
+def test_an_upgrade_to_anything_else_is_kept_from_the_scm_app(folders: Folders, stack: ExitStack) -> None:
+    nginx, _, reached = serve_scm(folders, stack)
+
+    received = nginx.raw(
+        f"PUT /api/vfs/a.txt HTTP/1.1\r\nHost: {SCM_HOST}\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n"
+        "Content-Length: 5\r\n\r\nhello".encode()
+    )
+
+    assert received.startswith(b"HTTP/1.1 200")
+    assert header(reached[0], "Upgrade") == []
+
+
 def test_an_scm_app_that_is_away_is_503_and_one_that_dies_is_500(folders: Folders, stack: ExitStack) -> None:
     stack.enter_context(http_app(folders.socket("auth"), lambda _head: YES))
     nginx = stack.enter_context(running_nginx(folders, folders.site(python_plan())))

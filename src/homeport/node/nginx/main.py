@@ -206,7 +206,6 @@ def _variables() -> list[Node]:
     extensions = "|".join(extension for row in DEFAULT_MIME_TYPES.values() for extension in row)
     return [
         block("geo", Variable(DOLLAR), body=[Entry("default", (Plain("$"),))]),
-        _map("http_upgrade", "homeport_connection", [Entry("default", ("upgrade",)), Entry("", ("",))]),
         # Only WebSockets are passed on: an upgrade to anything else would leave HTTP without anybody looking.
         _map(
             "http_upgrade",

@@ -14,6 +14,7 @@ from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
 
 _BODY_BYTES = "4g"
+_PIECE_BYTES = "256k"
 _TIMEOUT = "3600s"
 _FORM_BYTES = "16k"
 _AUTHORIZE = "/.homeport/authorize"
@@ -121,8 +122,9 @@ def _scm_app(sites: ScmSites) -> list[Node]:
     """Pass to the SCM app, which runs as the tenant: it learns who is there, never a password or session."""
     headers: dict[str, Argument] = {
         "Host": Variable("http_host"),
-        "Connection": Variable("homeport_connection"),
-        "Upgrade": Variable("http_upgrade"),
+        # An upgrade to anything else (curl and Java offer h2c) would part a request from its body.
+        "Connection": Variable("homeport_web_socket_connection"),
+        "Upgrade": Variable("homeport_web_socket"),
         "Authorization": "",
         "Cookie": "",
         "X-CSRF-Token": "",
@@ -148,6 +150,10 @@ def _scm_app(sites: ScmSites) -> list[Node]:
         *_set_headers(headers),
         directive("proxy_request_buffering", "off"),
         directive("proxy_buffering", "off"),
+        # What is read at once of an answer; the other two only have to fit it.
+        directive("proxy_buffer_size", _PIECE_BYTES),
+        directive("proxy_buffers", "4", _PIECE_BYTES),
+        directive("proxy_busy_buffers_size", _PIECE_BYTES),
         directive("proxy_read_timeout", _TIMEOUT),
         directive("proxy_send_timeout", _TIMEOUT),
         directive("proxy_pass", socket),

@@ -17,6 +17,7 @@ from homeport.scm.vfs.media_types import media_type_of
 from homeport.scm.vfs.places import Place
 
 _READ_BYTES = 256 * 1024
+_FETCH_BYTES = 1024 * 1024
 # A page among the site's files must not act as the SCM site in its owner's browser.
 _HARDENING = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
 
@@ -107,14 +108,20 @@ def _stream(
     return StreamingResponse(_pieces(file, parts, end), status_code=status, headers=headers)
 
 
-async def _pieces(file: BinaryIO, parts: Sequence[tuple[bytes, Span]], end: bytes) -> AsyncIterator[bytes]:
+async def _pieces(
+    file: BinaryIO, parts: Sequence[tuple[bytes, Span]], end: bytes
+) -> AsyncIterator[bytes | memoryview]:
     with file:
         for head, span in parts:
             if head:
                 yield head
             position, left = span.first, span.length
             while left > 0:
-                data = await asyncio.to_thread(os.pread, file.fileno(), min(left, _READ_BYTES), position)
+                data: bytes | memoryview | None = _cached(file, min(left, _READ_BYTES), position)
+                if data is None:
+                    data = await asyncio.to_thread(os.pread, file.fileno(), min(left, _FETCH_BYTES), position)
+                else:
+                    await asyncio.sleep(0)  # others' turn: a quick reader might never make us wait
                 if not data:
                     return  # the file was cut short meanwhile: the server ends the connection, as it must
                 yield data
@@ -122,3 +129,13 @@ async def _pieces(file: BinaryIO, parts: Sequence[tuple[bytes, Span]], end: byte
                 left -= len(data)
         if end:
             yield end
+
+
+def _cached(file: BinaryIO, size: int, position: int) -> memoryview | None:
+    """Read what is in memory; None when that would wait for the disk, or where the file system cannot tell."""
+    buffer = bytearray(size)
+    try:
+        count = os.preadv(file.fileno(), [buffer], position, os.RWF_NOWAIT)
+    except OSError:
+        return None
+    return memoryview(buffer)[:count]
