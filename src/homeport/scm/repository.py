@@ -3,22 +3,19 @@
 import asyncio
 import contextlib
 import shutil
-import subprocess
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from homeport.model.errors import Unavailable
-from homeport.scm.deployments.git_repository import GitRepository
+from homeport.scm.deployments.git_repository import GitFailed, GitRepository
 from homeport.scm.deployments.lock import DeploymentLock, LockHeld
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.http.answers import message, nothing
 from homeport.scm.http.query import query_text
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import SettingsProviders
-
-_CLEAN_SECONDS = 600
 
 
 class RepositoryEndpoint:
@@ -99,19 +96,9 @@ def _remove_tree(path: Path) -> None:
 
 def _git_clean(repository: GitRepository) -> None:
     try:
-        done = subprocess.run(
-            ("git", "clean", "-xdff"),
-            cwd=repository.path,
-            env=repository.environment(),
-            capture_output=True,
-            text=True,
-            timeout=_CLEAN_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"git could not clean the repository: {error}.") from error
-    if done.returncode:
-        raise Unavailable(f"git could not clean the repository: {done.stderr.strip()[-300:]}")
+        repository.git("clean", "-xdff")
+    except GitFailed as error:
+        raise Unavailable(f"The repository could not be cleaned: {error}") from error
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -1,7 +1,6 @@
 """What differs between two kept deployments: files of their packages, and installed packages."""
 
 import asyncio
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -20,8 +19,6 @@ from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.http.answers import json_answer
 from homeport.scm.http.query import query_text
 from homeport.scm.settings.stack import SettingsProviders
-
-_ARCHIVE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +104,7 @@ class DifferenceEndpoint:
             raise NotFound(f"The repository has no commit '{commit}' any more.")
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / "commit.zip"
-            line = ("git", "archive", "--format=zip", "-0", f"--output={package}", commit)
-            subprocess.run(
-                line,
-                cwd=self._repository.path,
-                env=self._repository.environment(),
-                timeout=_ARCHIVE_SECONDS,
-                check=True,
-            )
+            self._repository.git("archive", "--format=zip", "-0", f"--output={package}", commit)
             with zipfile.ZipFile(package) as opened:
                 return {
                     info.filename: (info.CRC, info.file_size)

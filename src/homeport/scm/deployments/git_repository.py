@@ -79,16 +79,16 @@ class GitRepository:
         """Make an empty repository where there is none; raises `GitFailed`."""
         if not self.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._git("init", "--quiet", "--initial-branch", branch)
+            self.git("init", "--quiet", "--initial-branch", branch)
 
     def commit(self, revision: str) -> Commit | None:
         """Return the commit that a branch or a hash names, None where there is none."""
         if not self.exists() or revision.startswith("-"):
             return None
         try:
-            text = self._git(
+            text = self.git(
                 "log", "-1", "--no-show-signature", "--format=%H%x00%an%x00%ae%x00%B", revision, "--"
-            )
+            ).decode("utf-8", "replace")
         except GitFailed:
             return None
         identity, author, email, message = text.split("\0", 3)
@@ -109,15 +109,15 @@ class GitRepository:
         target.mkdir(parents=True)
         index = target.with_name("index")
         environment = {**self.environment(), "GIT_INDEX_FILE": str(index)}
-        self._git("read-tree", commit, environment=environment)
+        self.git("read-tree", commit, environment=environment)
         checkpoint()
-        self._git("checkout-index", "--all", "--force", f"--prefix={target}/", environment=environment)
+        self.git("checkout-index", "--all", "--force", f"--prefix={target}/", environment=environment)
         index.unlink(missing_ok=True)
         return odd
 
     def update_working_copy(self, commit: str) -> None:
         """Let the repository's own files be those of a commit: that is what people find there."""
-        self._git("read-tree", "--reset", "-u", commit)
+        self.git("read-tree", "--reset", "-u", commit)
 
     def fetch(
         self, address: str, branch: str, *, say: Callable[[str], None], checkpoint: Callable[[], None]
@@ -167,10 +167,17 @@ class GitRepository:
                 process.kill()
         return odd
 
-    def _git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    def git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> bytes:
+        """Run git in the repository and return what it wrote; raises `GitFailed`."""
+        return self.run(*arguments, environment=environment).stdout
+
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, highest: int = 0
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run git in the repository; raises `GitFailed` where it ends with a code above `highest`, or not at all."""
         try:
             done = subprocess.run(
-                ["git", *arguments],
+                ("git", *arguments),
                 cwd=self.path,
                 env=environment or self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -180,6 +187,6 @@ class GitRepository:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise GitFailed(f"git {arguments[0]} did not work: {error}") from error
-        if done.returncode != 0:
+        if not 0 <= done.returncode <= highest:
             raise GitFailed(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()[-500:]}")
-        return done.stdout.decode("utf-8", "replace")
+        return done

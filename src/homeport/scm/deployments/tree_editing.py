@@ -5,7 +5,6 @@ nobody else has moved it meanwhile. git itself checks the names, so `.git` and i
 """
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from pathlib import Path
 from homeport.model.errors import Conflict, Invalid
 from homeport.scm.deployments.git_repository import GitFailed, GitRepository
 
-_SECONDS = 120
+_MOST_CONFLICTS = 127
+"""git ends with the number of conflicts, at most this; what is above is an error."""
 _MOST_MERGED = 16 * 1024 * 1024
 _FILE = "100644"
 _NOTHING = "0" * 40
@@ -64,12 +64,12 @@ class BranchTree:
 
     def read(self, commit: str, path: str) -> bytes:
         """Return a file's bytes."""
-        return self._run("cat-file", "blob", f"{commit}:{path}")
+        return self._repository.git("cat-file", "blob", f"{commit}:{path}")
 
     def write(self, path: str, content: Path, *, head: str | None, message: str, author: Author) -> str:
         """Commit a file with new content on top of `head`; return the commit. Raises `Conflict`, `Invalid`."""
         self._repository.ensure(self._branch)
-        blob = self._run("hash-object", "-w", "--no-filters", "--", str(content)).decode().strip()
+        blob = self._repository.git("hash-object", "-w", "--no-filters", "--", str(content)).decode().strip()
         with self._index(head) as environment:
             mode = _FILE if head is None else (found.mode if (found := self.entry(head, path)) else _FILE)
             line = ("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
@@ -96,14 +96,12 @@ class BranchTree:
             files = [Path(folder) / name for name in ("head", "base", "yours")]
             for file, data in zip(files, parts, strict=True):
                 file.write_bytes(data)
-            done = self._start("merge-file", "-p", *map(str, files))
-        if done.returncode < 0 or done.returncode > 127:
-            raise GitFailed(f"git merge-file: {done.stderr.decode(errors='replace').strip()[-300:]}")
+            done = self._repository.run("merge-file", "-p", *map(str, files), highest=_MOST_CONFLICTS)
         return done.stdout, done.returncode > 0
 
     def _entries(self, *arguments: str) -> list[TreeEntry]:
         found = []
-        for line in self._run("ls-tree", "-l", "-z", *arguments).split(b"\0"):
+        for line in self._repository.git("ls-tree", "-l", "-z", *arguments).split(b"\0"):
             if line:
                 facts, _, name = os.fsdecode(line).partition("\t")
                 mode, kind, _, size = facts.split()
@@ -115,17 +113,19 @@ class BranchTree:
     def _commit(
         self, environment: Mapping[str, str], *, head: str | None, message: str, author: Author
     ) -> str:
-        tree = self._run("write-tree", environment=environment).decode().strip()
+        tree = self._repository.git("write-tree", environment=environment).decode().strip()
         who = {
             f"GIT_{role}_{part}": value
             for role in ("AUTHOR", "COMMITTER")
             for part, value in (("NAME", author.name), ("EMAIL", author.email))
         }
         parents = ("-p", head) if head else ()
-        made = self._run("commit-tree", tree, *parents, "-m", message, environment={**environment, **who})
+        made = self._repository.git(
+            "commit-tree", tree, *parents, "-m", message, environment={**environment, **who}
+        )
         commit = made.decode().strip()
         try:
-            self._run("update-ref", f"refs/heads/{self._branch}", commit, head or _NOTHING)
+            self._repository.git("update-ref", f"refs/heads/{self._branch}", commit, head or _NOTHING)
         except GitFailed as error:
             raise Conflict(
                 "Somebody else changed the repository at the same moment: read it again."
@@ -137,33 +137,11 @@ class BranchTree:
         with tempfile.TemporaryDirectory(dir=self._repository.path) as folder:
             environment = {**self._repository.environment(), "GIT_INDEX_FILE": f"{folder}/index"}
             if head is not None:
-                self._run("read-tree", head, environment=environment)
+                self._repository.git("read-tree", head, environment=environment)
             yield environment
 
     def _named(self, path: str, line: Sequence[str], environment: Mapping[str, str]) -> None:
         try:
-            self._run(*line, environment=environment)
+            self._repository.git(*line, environment=environment)
         except GitFailed as error:
             raise Invalid(f"git refuses the name '{path}'.", code="RefusedName") from error
-
-    def _run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> bytes:
-        done = self._start(*arguments, environment=environment)
-        if done.returncode != 0:
-            raise GitFailed(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-        return done.stdout
-
-    def _start(
-        self, *arguments: str, environment: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[bytes]":
-        try:
-            return subprocess.run(
-                ("git", *arguments),
-                cwd=self._repository.path,
-                env=dict(environment or self._repository.environment()),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise GitFailed(f"git {arguments[0]} did not work: {error}") from error
