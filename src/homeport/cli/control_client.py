@@ -19,7 +19,7 @@ from homeport.model.errors import (
     Unavailable,
 )
 from homeport.model.site import site_name
-from homeport.node.error_status import ERRORS
+from homeport.node.error_status import read_error
 from homeport.node.options import default_data
 
 _ANSWER_SECONDS = 330.0
@@ -274,9 +274,5 @@ def _answering() -> Iterator[None]:
 
 
 def _refusal(status: int, content: bytes) -> HomeportError:
-    kind = ERRORS.get(status, Unavailable)
-    try:
-        error = json.loads(content)["error"]
-        return kind(str(error["message"]), code=str(error["code"]))
-    except (ValueError, KeyError, TypeError):
-        return kind(f"The platform failed with status {status}; see logs/control.log in its data folder.")
+    otherwise = f"The platform failed with status {status}; see logs/control.log in its data folder."
+    return read_error(status, content, otherwise=otherwise)

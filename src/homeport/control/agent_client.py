@@ -17,7 +17,7 @@ from homeport.model.errors import (
 )
 from homeport.model.site import DesiredSite, InstalledRuntime
 from homeport.node.agent_values import desired_site_to_json
-from homeport.node.error_status import ERRORS
+from homeport.node.error_status import ERRORS, read_error
 from homeport.node.local_api import Progress
 
 _ANSWER_SECONDS = 10.0
@@ -153,15 +153,8 @@ def _installation(value: Mapping[str, Any]) -> Installation:
 
 
 def _refusal(status: int, content: bytes) -> HomeportError:
-    kind = ERRORS.get(status, Unavailable)
-    try:
-        error = json.loads(content)["error"]
-        return kind(str(error["message"]), code=str(error["code"]))
-    except (ValueError, KeyError, TypeError):
-        return kind(
-            f"The agent failed with status {status}; see logs/agent.log in the data folder.",
-            code="AgentFailed",
-        )
+    otherwise = f"The agent failed with status {status}; see logs/agent.log in the data folder."
+    return read_error(status, content, otherwise=otherwise, code="AgentFailed")
 
 
 def _error_from_json(value: object) -> HomeportError:

@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from homeport.model.errors import HomeportError, Unavailable
-from homeport.node.error_status import ERRORS
+from homeport.node.error_status import ERRORS, read_error
 from homeport.node.local_api import Progress
 
 _REMOVE_SECONDS = 330.0
+_AWAY = "The control plane does not answer; try again in a few seconds."
+_AWAY_CODE = "ControlUnavailable"
 
 
 class ControlPlane:
@@ -67,18 +69,11 @@ class ControlPlane:
 
 
 def _away() -> Unavailable:
-    return Unavailable(
-        "The control plane does not answer; try again in a few seconds.", code="ControlUnavailable"
-    )
+    return Unavailable(_AWAY, code=_AWAY_CODE)
 
 
 def _refusal(status: int, content: bytes) -> HomeportError:
-    kind = ERRORS.get(status, Unavailable)
-    try:
-        error = json.loads(content)["error"]
-        return kind(str(error["message"]), code=str(error["code"]))
-    except (ValueError, KeyError, TypeError):
-        return _away()
+    return read_error(status, content, otherwise=_AWAY, code=_AWAY_CODE)
 
 
 def _streamed_refusal(value: object) -> HomeportError:
