@@ -74,7 +74,7 @@ def test_connections_go_in_turn_to_the_ports_that_are_led_to_and_seem_to_be_loca
         network = SiteNetwork(tmp_path / "site")
         await network.up()
         entrance = SiteEntrance(front, network.mount_point, uid=60_123)
-        await entrance.open()
+        await entrance.open({})
         (one, first), (two, second) = started(network.mount_point, "one"), started(network.mount_point, "two")
         try:
             refused = await asyncio.to_thread(visit, front, entrance.address, 2000)
@@ -109,7 +109,7 @@ def test_a_site_opens_no_connection_towards_the_front(tmp_path: Path, front: Pat
         network = SiteNetwork(tmp_path / "site")
         await network.up()
         entrance = SiteEntrance(front, network.mount_point, uid=60_124)
-        await entrance.open()
+        await entrance.open({})
         line = ["nsenter", f"--net={front}", "python3", "-c", SERVER.replace("127.0.0.1", "0.0.0.0"), "front"]
         server = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
         try:
@@ -130,7 +130,7 @@ def test_an_entrance_can_be_opened_again_in_a_network_made_anew(tmp_path: Path, 
             network = SiteNetwork(tmp_path / "site")
             await network.up()
             entrance = SiteEntrance(front, network.mount_point, uid=60_125)
-            await entrance.open()
+            await entrance.open({})
             server, port = started(network.mount_point, str(age))
             await entrance.lead(2000, [port])
             answer = await asyncio.to_thread(visit, front, entrance.address, 2000)

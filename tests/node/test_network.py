@@ -1,6 +1,7 @@
 """A site's network: a way out, and no loopback but its own."""
 
 import asyncio
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -97,6 +98,35 @@ def test_nothing_is_left_when_it_is_down(tmp_path: Path) -> None:
 
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert list((tmp_path / "net").iterdir()) == []
+
+
+def test_what_was_set_up_stays_while_the_network_rests_and_the_way_out_comes_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        network = SiteNetwork(tmp_path / "net/hello")
+        await network.up()
+        subprocess.run(
+            ["nsenter", f"--net={network.mount_point}", "ip", "link", "add", "mark", "type", "veth"],
+            check=True,
+        )
+        assert "tap0" in links(network)
+        await network.rest()
+        assert "mark" in links(network)
+        assert "tap0" not in links(network)
+        await network.up()
+        assert {"mark", "tap0"} <= links(network)
+        assert network.age == 1
+        await network.down()
+        assert not network.is_up
+
+    asyncio.run(main())
+
+    assert list((tmp_path / "net").iterdir()) == []
+
+
+def links(network: SiteNetwork) -> set[str]:
+    line = ["nsenter", f"--net={network.mount_point}", "ip", "-json", "link"]
+    done = subprocess.run(line, capture_output=True, check=True)
+    return {link["ifname"] for link in json.loads(done.stdout)}
 
 
 def _own_address() -> str:

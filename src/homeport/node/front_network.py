@@ -86,10 +86,13 @@ class SiteEntrance:
         self._targets: dict[int, tuple[int, ...]] = {}
         self._lock = asyncio.Lock()
 
-    async def open(self) -> None:
-        """Connect the site's namespace, which must be up, with the front. Raises `Unavailable`."""
+    async def open(self, targets: Mapping[int, Sequence[int]]) -> None:
+        """Connect the site's namespace, which must be up, with the front. Raises `Unavailable`.
+
+        `targets` are the ports that each entrance port leads to from the beginning.
+        """
         async with self._lock:
-            self._targets = {}
+            self._targets = {port: tuple(to) for port, to in targets.items()}
             try:
                 await self._connect()
             except Unavailable:
@@ -105,7 +108,7 @@ class SiteEntrance:
             f"link add {_INTERFACE} mtu {_LARGEST_PACKET} {pair}",
             f"address add {self.address} peer {_FRONT_ADDRESS} dev {_INTERFACE}",
             f"link set {_INTERFACE} up",
-            text=translation({}),
+            text=translation(self._targets),
         )
         commands = (
             f"address add {_FRONT_ADDRESS} peer {self.address} dev {self._interface}",

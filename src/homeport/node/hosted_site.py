@@ -230,6 +230,8 @@ class HostedSite:
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""
         self.http_pools.retire(self._wanted_http())
+        if self._processes == 0 and self._network.is_up:
+            self._node.spawn(self._rest())
         for pool_id in self._pools.keys() - {pool.id for pool in self._wanted()}:
             pool = self._pools.pop(pool_id)
             self._node.spawn(pool.close(seconds=_CLOSE_SECONDS, reason="it is no longer configured"))
@@ -592,10 +594,14 @@ class HostedSite:
             self._node.spawn(self._rest())
 
     async def _rest(self) -> None:
-        """A site without a process keeps none of ours either."""
-        if self._processes == 0:
-            self.http_pools.network_down()
-            await self._network.down()
+        """A site without a process keeps none of ours either; the way from nginx into its network stays."""
+        if self._processes:
+            return
+        if self.http_pools.pools:
+            await self._network.rest()
+            return
+        self.http_pools.network_down()
+        await self._network.down()
 
     def _runtime(self, plan: FastCgiPool) -> InstalledRuntime | None:
         return next(

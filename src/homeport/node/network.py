@@ -2,7 +2,7 @@
 
 The site reaches the outside (package indexes, databases, APIs) through a user-mode network stack; the loopback of
 the machine, of the platform and of other sites does not exist in its namespace. The stack runs in a bubblewrap of
-its own with two capabilities and no files. It lives as long as the site has a process.
+its own with two capabilities and no files. It lives as long as the site has a process; the namespace may stay longer.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ class SiteNetwork:
     def __init__(self, mount_point: Path) -> None:
         self.mount_point = mount_point
         self._stack: Process | None = None
+        self._made = False
         self._lock = asyncio.Lock()
         self.age = 0
         """How often the namespace has been made: what was set up in an earlier one is gone."""
@@ -34,32 +35,51 @@ class SiteNetwork:
     @property
     def is_up(self) -> bool:
         """Whether there is a namespace at the moment."""
-        return self._stack is not None
+        return self._made
 
     async def up(self) -> None:
         """Make the namespace and its way out ready. Raises `Unavailable` when the machine cannot."""
         async with self._lock:
             if self._stack is not None and self._stack.alive:
                 return
-            await self._down()
-            self.mount_point.parent.mkdir(parents=True, exist_ok=True)
-            self.mount_point.touch()
-            await _run("unshare", f"--net={self.mount_point}", "ip", "link", "set", "lo", "up")
-            self._stack = await self._start_stack()
-            self.age += 1
+            await self._end_stack()
+            if not self._made:
+                await self._make()
+            try:
+                self._stack = await self._start_stack()
+            except Unavailable:
+                await self._down()
+                raise
+
+    async def rest(self) -> None:
+        """End the network stack; what is set up in the namespace stays."""
+        async with self._lock:
+            await self._end_stack()
 
     async def down(self) -> None:
         """End the network stack and remove the namespace."""
         async with self._lock:
             await self._down()
 
+    async def _make(self) -> None:
+        await self._down()  # what a killed agent left
+        self.mount_point.parent.mkdir(parents=True, exist_ok=True)
+        self.mount_point.touch()
+        await _run("unshare", f"--net={self.mount_point}", "ip", "link", "set", "lo", "up")
+        self._made = True
+        self.age += 1
+
     async def _down(self) -> None:
+        await self._end_stack()
+        self._made = False
+        if self.mount_point.exists():
+            await remove_namespace(self.mount_point)
+
+    async def _end_stack(self) -> None:
         if self._stack is not None:
             self._stack.kill()
             await self._stack.wait()
             self._stack = None
-        if self.mount_point.exists():
-            await remove_namespace(self.mount_point)
 
     async def _start_stack(self) -> Process:
         read_end, write_end = os.pipe()

@@ -208,15 +208,17 @@ class SiteHttpPools:
         if self._entrance is None or self._network is None:
             return
         ports = tuple(ports)
+        entrance = entrance_ports({*self._pools, pool_id})[pool_id]
         async with self._opening:
             if not self._network.is_up:
                 return
             if self._network_age != self._network.age:
                 if not ports:
                     return
-                await self._entrance.open()
+                await self._entrance.open({entrance: ports})
                 self._network_age = self._network.age
-            await self._entrance.lead(entrance_ports(self._pools)[pool_id], ports)
+            else:
+                await self._entrance.lead(entrance, ports)
 
     def _look(self) -> TcpDiagnostics:
         """Give what looks into the network that the processes are in."""

@@ -41,6 +41,8 @@ _PORTS = range(10_000, 48_001)
 """IIS reference §4.3: any from 1026 to 48000; below 10000 an application may want one for itself."""
 _FIRST_LOOK_SECONDS = 0.004
 _LONGEST_LOOK_SECONDS = 0.05
+_LOOKS_PER_AGE = 20
+"""A process is looked at after one more part of that many of its age: it is noticed so much later at most."""
 _RETRY_SECONDS = 0.1
 
 
@@ -76,6 +78,7 @@ class _Server:
     since: int = field(default_factory=time.monotonic_ns)
     process: Process | None = None
     connections: int = 0
+    listened: bool = False
     ended_by_us: bool = False
     problem: str = ""
 
@@ -158,9 +161,14 @@ class HttpServerPool:
                 self._tick_again()
                 if not self._reachable:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), 1)
+                        await asyncio.wait_for(self._changed.wait(), self._patience())
         finally:
             self._waiting -= 1
+
+    def _patience(self) -> float:
+        """Give the seconds after which one who waits looks again, were nothing to change before."""
+        pause = (self._retry_at - time.monotonic_ns()) / 1e9
+        return pause if 0 < pause < 1 else 1
 
     def reconfigure(
         self,
@@ -325,17 +333,18 @@ class HttpServerPool:
         process.when_exited(lambda code: self._exited(server, code))
         if server.ended_by_us:
             self._kill(server)
-        pause = _FIRST_LOOK_SECONDS
+        self._spawn(self._lead())  # while it starts, so that the way is ready when it listens
         while server.state is ServerState.STARTING and process.alive:
             if self._listens(server):
                 server.state, server.since = ServerState.READY, time.monotonic_ns()
+                server.listened = True
                 self._failed_starts = 0
                 self.reason = ""
                 await self._lead()
                 self._tick_again()
                 return
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.2, _LONGEST_LOOK_SECONDS)
+            age = (time.monotonic_ns() - server.since) / 1e9
+            await asyncio.sleep(min(max(age / _LOOKS_PER_AGE, _FIRST_LOOK_SECONDS), _LONGEST_LOOK_SECONDS))
 
     def _listens(self, server: _Server) -> bool:
         try:
@@ -349,10 +358,15 @@ class HttpServerPool:
         return any(one.on_loopback for one in found)
 
     async def _lead(self) -> None:
-        """Bring the kernel's table in line with the processes that are ready."""
+        """Bring the kernel's table in line with the processes that are ready.
+
+        While there is none, the first connection may already find one that starts: until it listens it is refused.
+        """
         async with self._leading:
-            ready = [one for one in self._servers.values() if one.state is ServerState.READY]
-            ports = tuple(sorted(one.port for one in ready))
+            running = [one for one in self._servers.values() if one.process is not None]
+            ready = [one for one in running if one.state is ServerState.READY]
+            starting = [one for one in running if one.state is ServerState.STARTING]
+            ports = tuple(sorted(one.port for one in ready or starting))
             if ports != self._led:
                 try:
                     await self._host.lead(ports)
@@ -417,7 +431,8 @@ class HttpServerPool:
         now = time.monotonic_ns()
         self._rapid_fails = self._rapid_fails.failed(now)
         self._failed_starts += 1
-        self._retry_at = now + int(_RETRY_SECONDS * 1e9)
+        if not server.listened:  # one that did may be replaced at once
+            self._retry_at = now + int(_RETRY_SECONDS * 1e9)
         self.reason = server.problem
         self._say(f"Process '{server.number}' failed. Port = {server.port}: {server.problem}.")
         if self._stdout_log is not None and server.output.last:
