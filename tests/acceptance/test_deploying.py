@@ -3,11 +3,14 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -149,6 +152,41 @@ def wsgi_app(environ, start_response):
         assert "only1.txt" not in again
         publish(3, f"{app}# other\n")
         eventually(lambda: platform.get("going-on").text.split()[0] != worker)
+
+
+def test_a_package_at_an_address_is_served_and_fetched_again_at_each_restart(
+    platform: Platform, make_site: Make, tmp_path: Path
+) -> None:
+    make_site("fetched")
+    (tmp_path / "app.zip").write_bytes(version(1))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer((own_address(), 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://{own_address()}:{server.server_address[1]}/app.zip"
+        platform.homeport("settings", "set", "fetched", f"WEBSITE_RUN_FROM_PACKAGE={address}")
+        served(platform, "fetched", 1)
+        (tmp_path / "app.zip").write_bytes(version(2))
+        platform.homeport("site", "restart", "fetched")
+        served(platform, "fetched", 2)
+        server.shutdown()
+        thread.join()
+    platform.homeport("site", "restart", "fetched")
+
+    def newest() -> dict[str, object]:
+        found: list[dict[str, object]] = platform.json("deployments", "list", "fetched")
+        return found[0]
+
+    eventually(lambda: newest()["status"] == 3)
+    served(platform, "fetched", 2)
+
+
+def own_address() -> str:
+    """Return the machine's own address, which a sandbox may reach as it may reach any other machine's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        address: str = probe.getsockname()[0]
+    return address
 
 
 @pytest.mark.parametrize("part", ["homeport.scm", "homeport.node"])

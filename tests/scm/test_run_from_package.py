@@ -1,8 +1,11 @@
 """Running from a package (Kudu reference §3.6)."""
 
-from collections.abc import Callable
+import http.server
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from conftest import ScmProcess, packed
 
 
@@ -88,3 +91,94 @@ def test_a_broken_package_leaves_the_one_before(start_scm: Callable[..., ScmProc
 
     assert tree(scm.web_root) == {"app.py": "1"}
     assert (scm.home / "data/SitePackages/packagename.txt").read_text() == name
+
+
+class Packages(http.server.ThreadingHTTPServer):
+    """A web server whose only file is a package, None while it is away."""
+
+    package: bytes | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/app.zip?sig=secret"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Packages
+
+    def do_GET(self) -> None:
+        package = self.server.package
+        self.send_response(404 if package is None else 200)
+        self.end_headers()
+        self.wfile.write(package or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def packages() -> Iterator[Packages]:
+    with Packages(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class TestAddress:
+    """The setting is the address of the package."""
+
+    def test_the_package_is_fetched_when_asked_and_served_read_only(
+        self, start_scm: Callable[..., ScmProcess], packages: Packages
+    ) -> None:
+        scm = start_scm(
+            WEBSITE_RUN_FROM_PACKAGE=packages.address, COMMAND="exit 1", SCM_DO_BUILD_DURING_DEPLOYMENT="true"
+        )
+        (scm.web_root / "upload.txt").write_text("mine")
+        packages.package = packed({"app.py": "1", "requirements.txt": "none-such==5"})
+
+        answer = scm.client.post("/api/homeport/package")
+
+        assert answer.status_code == 200
+        assert scm.latest()["status"] == 4, scm.log_text(scm.latest()["id"])
+        assert tree(scm.web_root) == {"app.py": "1", "requirements.txt": "none-such==5"}
+        put = scm.client.put("/api/vfs/site/wwwroot/app.py", content=b"2", headers={"If-Match": "*"})
+        assert put.status_code == 409
+        assert scm.deploy({"app.py": "pushed"}).status_code == 409
+        assert "secret" not in scm.client.get("/api/deployments").text + scm.log_text(scm.latest()["id"])
+
+    def test_only_another_package_is_deployed_again(
+        self, start_scm: Callable[..., ScmProcess], packages: Packages
+    ) -> None:
+        scm = start_scm(WEBSITE_RUN_FROM_PACKAGE=packages.address)
+        for text in ("1", "1", "2"):
+            packages.package = packed({"app.py": text})
+            assert scm.client.post("/api/homeport/package").status_code == 200
+        assert tree(scm.web_root) == {"app.py": "2"}
+        assert len(scm.client.get("/api/deployments").json()) == 2
+
+    @pytest.mark.parametrize("package", [None, b"no zip", packed({"../out.py": "x"})])
+    def test_one_that_cannot_be_had_leaves_the_content_and_a_record_that_says_why(
+        self, start_scm: Callable[..., ScmProcess], packages: Packages, package: bytes | None
+    ) -> None:
+        scm = start_scm(WEBSITE_RUN_FROM_PACKAGE=packages.address)
+        packages.package = packed({"app.py": "1"})
+        scm.client.post("/api/homeport/package")
+        packages.package = package
+
+        answer = scm.client.post("/api/homeport/package")
+
+        assert answer.status_code in (400, 502)
+        assert tree(scm.web_root) == {"app.py": "1"}
+        record = scm.latest()
+        assert (record["status"], record["deployer"]) == (3, "RunFromPackage")
+        assert record["status_text"] in answer.text
+        assert "secret" not in answer.text + scm.log_text(record["id"])
+        packages.package = packed({"app.py": "2"})
+        assert scm.client.post("/api/homeport/package").status_code == 200
+        assert tree(scm.web_root) == {"app.py": "2"}
+
+    def test_a_site_without_an_address_is_told_so(self, scm: ScmProcess) -> None:
+        answer = scm.client.post("/api/homeport/package")
+        assert (answer.status_code, "WEBSITE_RUN_FROM_PACKAGE" in answer.text) == (409, True)

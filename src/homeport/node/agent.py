@@ -42,6 +42,7 @@ from homeport.runtimes.gallery import Gallery
 from homeport.runtimes.seed import refresh_workers
 
 _log = structlog.get_logger(__name__)
+_REFRESHING_AT_ONCE = 4
 _BUSY_TICK_SECONDS = 0.05
 _QUIET_TICK_SECONDS = 0.25
 _BURST_SECONDS = 0.02
@@ -86,6 +87,7 @@ class Agent:
             web_group=web_group(),
             gallery=self.gallery,
             control_plane=ControlPlane(self.layout.control_socket),
+            refreshing=asyncio.Semaphore(_REFRESHING_AT_ONCE),
         )
         self._platform_certificate = self._node.authority.issue_platform(options.domain)
 

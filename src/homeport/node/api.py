@@ -55,6 +55,7 @@ def agent_api(agent: Agent, tasks: asyncio.TaskGroup) -> Starlette:
         site = agent.site(request.path_params["site"])
         site.replan("the site was restarted")
         site.recycle("the site was restarted")
+        site.refresh_package()
         return Response(status_code=202)
 
     async def get_gallery(_: Request) -> Response:

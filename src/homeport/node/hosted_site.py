@@ -26,6 +26,7 @@ from homeport.node.log_files import LogFile, OutputPipe
 from homeport.node.network import SiteNetwork
 from homeport.node.nginx.server import SiteServer, render_site
 from homeport.node.options import PlatformOptions
+from homeport.node.package_refresh import refresh_package, runs_from_address
 from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, PoolStatus, Spawn, WorkerStart
@@ -96,6 +97,8 @@ class Node:
     web_group: int | None
     gallery: Gallery
     control_plane: ControlPlane
+    refreshing: asyncio.Semaphore
+    """How many sites fetch the package that they run from at the same time."""
 
 
 class HostedSite:
@@ -169,6 +172,7 @@ class HostedSite:
         self._control.open()
         self._open_scm()
         self.replan("the site was started")
+        self.refresh_package()
 
     def update(self, desired: DesiredSite) -> None:
         """Take a new desired state over; processes are replaced when what they are started with differs."""
@@ -180,6 +184,15 @@ class HostedSite:
         self.replan("the site's settings changed")
         if inputs != (desired.app_settings, desired.runtimes, desired.hostnames):
             self.recycle("the site's settings changed")
+            self.refresh_package()
+        elif before.state != desired.state:
+            self.refresh_package()
+
+    def refresh_package(self) -> None:
+        """Have the package fetched that the site runs from, where its settings name an address."""
+        if self._runs and runs_from_address(self.desired.app_settings):
+            socket = self._socket_path(_SCM_POOL)
+            self._node.spawn(refresh_package(self.desired.name, socket, turn=self._node.refreshing))
 
     def recycle(self, reason: str) -> None:
         """Replace every process of the site without losing a request."""

@@ -21,6 +21,7 @@ from homeport.scm.deployments.git_repository import GitRepository
 from homeport.scm.deployments.kept import KeptDeployments
 from homeport.scm.deployments.lock import DeploymentLock
 from homeport.scm.deployments.redeploy import Redeployer
+from homeport.scm.deployments.remote_package import RemotePackageEndpoint
 from homeport.scm.deployments.runs import DeploymentRuns
 from homeport.scm.deployments.scmvfs import ScmVfsEndpoint
 from homeport.scm.deployments.site_packages import SitePackages
@@ -87,11 +88,15 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
     )
     editing = ScmVfsEndpoint(options, commits=commits, lock=lock, runs=runs, providers=providers)
+    packaged = RemotePackageEndpoint(
+        deployer, packages=SitePackages(options.home), lock=lock, runs=runs, providers=providers
+    )
     routes = (
         *_command_routes(CommandEndpoint(options, providers=providers, stopping=stopping)),
         *_file_routes(options, providers, places=places),
         route("/api/zipdeploy", zipdeploy.push, verbs="POST PUT", alias=True),
         route("/api/publish", zipdeploy.publish, verbs="POST PUT", alias=True),
+        route("/api/homeport/package", packaged.refresh, verbs="POST"),
         *_deployment_routes(deployments),
         route("/api/homeport/deployments/{id}/diff", differences.compare),
         *_git_routes(git, fetching),

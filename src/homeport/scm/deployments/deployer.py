@@ -7,6 +7,7 @@ very end; until then nothing that visitors see has changed (see `switching`).
 to the end, so a record that is incomplete while nobody holds the lock belongs to a process that died.
 """
 
+import filecmp
 import json
 import os
 import secrets
@@ -33,7 +34,7 @@ from homeport.scm.deployments.archive import (
 )
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
-from homeport.scm.deployments.fetching import Unreachable, fetch_package
+from homeport.scm.deployments.fetching import Unreachable, fetch_package, is_package_address
 from homeport.scm.deployments.git_repository import GitFailed, GitRepository
 from homeport.scm.deployments.hosting import SitePython, choose_python, compile_content
 from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
@@ -66,6 +67,10 @@ class Stopped(Exception):
     """The SCM site ends; the deployment cannot go on."""
 
 
+class _Unchanged(Exception):
+    """The package is the one that the site has."""
+
+
 class PackageFailed(Exception):
     """The package could not be fetched or unpacked; the temporary record stays, as failed."""
 
@@ -78,7 +83,8 @@ class PushRequest:
     into (None: the web root). With `artifact` the package is no zip but one file, of that name. `carries` leaves the
     list of deployed files as it was, `restart` recycles the site's processes, `builds` is what applies where no
     setting says whether to build, `again` is the id of the record that is carried out once more. With `commit` there is
-    no package: the files are those of a commit of the site's repository. `follow` hears the log.
+    no package: the files are those of a commit of the site's repository. `unless` is a package that the site has
+    already: a fetched one that equals it is not deployed. `follow` hears the log.
     """
 
     package: Path
@@ -96,6 +102,7 @@ class PushRequest:
     builds: bool = False
     again: str | None = None
     commit: str | None = None
+    unless: Path | None = None
     follow: Callable[[str], None] | None = None
 
 
@@ -137,6 +144,11 @@ class Deployer:
         """Let a running deployment fail soon: the process ends."""
         self._stop.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Tell whether the process ends."""
+        return self._stop.is_set()
+
     def new_package(self) -> Path:
         """Return the path of a new package in a folder of its own."""
         folder = self._options.staging / uuid.uuid4().hex
@@ -177,6 +189,8 @@ class Deployer:
         try:
             source = self._unpack(request, temporary, self._store.log(temporary.id))
             self._deploy(self._register(request, temporary, source))
+        except _Unchanged:
+            self._store.remove(temporary.id)
         finally:
             self.discard(request.package)
 
@@ -208,6 +222,8 @@ class Deployer:
                 fetch_package(
                     request.address, request.package, timeout_seconds=seconds, checkpoint=self.checkpoint
                 )
+                if request.unless is not None and filecmp.cmp(request.package, request.unless, shallow=False):
+                    raise _Unchanged
             return self._extract(request, log, settings)
         except (UnsafePackage, BrokenPackage, Unreachable, GitFailed, Stopped, OSError) as error:
             self.discard(request.package)  # first of all: the disk may be full
@@ -374,15 +390,15 @@ class Deployer:
         return replace(work, target=staged / work.place.relative_to(root))
 
     def _is_run_from(self, work: _Work) -> bool:
-        """Tell whether the site is to run from this package: a command of its own goes first (§3.6)."""
-        return (
-            package_setting(work.settings) == "1"
-            and work.place == self._options.web_root
-            and work.request.artifact is None
-            and work.request.commit is None
-            and not work.settings.get("COMMAND")
-            and not work.settings.get("SCM_SCRIPT_GENERATOR_ARGS")
-        )
+        """Tell whether the site is to run from this package (§3.6).
+
+        A command of its own goes before a pushed package; one at an address is for no builder to touch.
+        """
+        source, request = package_setting(work.settings), work.request
+        if work.place != self._options.web_root or request.artifact is not None or request.commit is not None:
+            return False
+        builder = work.settings.get("COMMAND") or work.settings.get("SCM_SCRIPT_GENERATOR_ARGS")
+        return is_package_address(source) or (source == "1" and not builder)
 
     def _commit(self, work: _Work) -> None:
         """The one step: from here on visitors get the new version."""
@@ -411,15 +427,17 @@ class Deployer:
             )
         if work.request.artifact is not None:
             return self._sync(work)
-        if command := work.settings.get("COMMAND"):
+        from_package = self._is_run_from(work)
+        command = None if from_package else work.settings.get("COMMAND")
+        if command:
             work.log.child(f"Command: {command}")
             self._script(work, command)
             return work
-        if arguments := work.settings.get("SCM_SCRIPT_GENERATOR_ARGS"):
+        arguments = None if from_package else work.settings.get("SCM_SCRIPT_GENERATOR_ARGS")
+        if arguments:
             raise BuildFailed(
                 f"SCM_SCRIPT_GENERATOR_ARGS is '{arguments}', and generated scripts are not supported: remove it."
             )
-        from_package = self._is_run_from(work)
         build = not from_package and work.settings.flag("SCM_DO_BUILD_DURING_DEPLOYMENT", default=False)
         work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
         self._transform(work)

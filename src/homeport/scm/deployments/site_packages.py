@@ -36,8 +36,17 @@ class SitePackages:
         return (
             path.is_relative_to(self._web_root)
             and self.hidden() is not None
-            and package_setting(settings) == "1"
+            and bool(package_setting(settings))
         )
+
+    def current(self) -> Path | None:
+        """Return the package that the content is, None where it is not one or the package is gone."""
+        try:
+            name = (self._folder / "packagename.txt").read_text(errors="replace")[:200].strip()
+        except OSError:
+            return None
+        place = self._folder / Path(name).name
+        return place if self.hidden() is not None and place.is_file() else None
 
     def hidden(self) -> Path | None:
         """Return the content that a package hides, None where none does."""
