@@ -6,9 +6,10 @@ from pathlib import Path
 
 from bench.machine import descendants
 from bench.measures.meter import Reading, measure_undisturbed
-from bench.processes import Program, StartError, free_port, start, wait_until
+from bench.processes import Program, StartError, free_port, wait_until
 from bench.samples import FileSample, Load
 from bench.stacks.homeport import Platform
+from bench.stacks.nginx import around, start_configured
 from bench.stacks.stack import Members, fetch
 from bench.wrk import Target, command
 
@@ -31,31 +32,19 @@ class PlainNginx:
 
     def __enter__(self) -> "PlainNginx":
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "nginx.conf"
-        path.write_text(f"""\
-daemon off;
-user root;
-worker_processes auto;
-pid {self.folder}/nginx.pid;
-error_log {self.folder}/nginx-error.log warn;
-events {{ worker_connections 8192; }}
-http {{
+        text = around(
+            f"""\
     include /etc/nginx/mime.types;
-    access_log off;
-    server_tokens off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_timeout 120s;
-    keepalive_requests 100000;
     server {{
         listen 127.0.0.1:{self.port};
         root {self.content};
 {self.more}
     }}
-}}
-""")
-        line = ["nginx", "-e", f"{self.folder}/nginx-error.log", "-c", str(path)]
-        self._program = start(line, core=self.core, log=self.folder / "nginx.log")
+""",
+            folder=self.folder,
+            main="user root;",
+        )
+        self._program = start_configured(text, folder=self.folder, core=self.core)
         wait_until(
             lambda: fetch(self.target(""))[0] > 0,
             seconds=READY_SECONDS,

@@ -20,22 +20,11 @@ class Front:
 
 
 def configuration(front: Front, *, folder: Path, port: int) -> str:
-    """Write the whole configuration: no access log, buffers that hold the answers and uploads of the loads."""
+    """Write the whole configuration: buffers that hold the answers and uploads of the loads."""
     keepalive = f"keepalive {front.kept}; keepalive_timeout 1s;" if front.kept else ""
     lines = "\n            ".join(front.location)
-    return f"""\
-daemon off;
-worker_processes auto;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log warn;
-events {{ worker_connections 8192; }}
-http {{
-    access_log off;
-    server_tokens off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_timeout 120s;
-    keepalive_requests 100000;
+    return around(
+        f"""\
     client_body_buffer_size 2m;
     client_max_body_size 64m;
     client_body_temp_path {folder}/client;
@@ -52,14 +41,40 @@ http {{
             {lines}
         }}
     }}
-}}
+""",
+        folder=folder,
+    )
+
+
+def around(http: str, *, folder: Path, main: str = "") -> str:
+    """Put what every nginx of a measurement has around lines of its `http` block; `main` stands outside the block."""
+    return f"""\
+daemon off;
+worker_processes auto;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log warn;
+{main}
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    server_tokens off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 120s;
+    keepalive_requests 100000;
+{http}}}
 """
 
 
 def start_nginx(front: Front, *, folder: Path, port: int, core: int) -> Program:
-    """Start nginx in the foreground."""
+    """Start nginx in front of a peer."""
+    return start_configured(configuration(front, folder=folder, port=port), folder=folder, core=core)
+
+
+def start_configured(text: str, *, folder: Path, core: int) -> Program:
+    """Start nginx in the foreground with a whole configuration."""
     path = folder / "nginx.conf"
-    path.write_text(configuration(front, folder=folder, port=port))
+    path.write_text(text)
     return start(
         ["nginx", "-e", f"{folder}/nginx-error.log", "-c", str(path)], core=core, log=folder / "nginx.log"
     )
