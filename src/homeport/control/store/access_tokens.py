@@ -6,6 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from homeport.control.store.schema import ACCESS_TOKENS, SITES
+from homeport.control.store.sites import find_site
 from homeport.model.errors import Conflict, NotFound
 
 _MOST = 1000
@@ -37,7 +38,7 @@ class AccessTokenStore:
     def add(self, site: str, kind: TokenKind, token: StoredToken, *, digest: str) -> None:
         """Remember a token, and forget those whose time is over. Raises `NotFound`, `Conflict` for a name in use."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, site)
+            site_id = find_site(connection, site)
             mine = (ACCESS_TOKENS.c.site_id == site_id) & (ACCESS_TOKENS.c.kind == kind.value)
             connection.execute(ACCESS_TOKENS.delete().where(ACCESS_TOKENS.c.expires <= token.created))
             if kind is TokenKind.TOKEN and _exists(connection, mine & (ACCESS_TOKENS.c.name == token.name)):
@@ -75,14 +76,14 @@ class AccessTokenStore:
     def list(self, site: str, kind: TokenKind) -> list[StoredToken]:
         """Return the tokens of a site, the oldest first. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            _site_id(connection, site)
+            find_site(connection, site)
             rows = connection.execute(_of_site(site, kind).order_by(ACCESS_TOKENS.c.id)).mappings()
             return [_token(row) for row in rows]
 
     def remove(self, site: str, name: str) -> None:
         """Forget a script's token. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            mine = ACCESS_TOKENS.c.site_id == _site_id(connection, site)
+            mine = ACCESS_TOKENS.c.site_id == find_site(connection, site)
             token = (ACCESS_TOKENS.c.kind == TokenKind.TOKEN.value) & (ACCESS_TOKENS.c.name == name)
             if connection.execute(ACCESS_TOKENS.delete().where(mine & token)).rowcount == 0:
                 raise NotFound(f"The site '{site}' has no token '{name}'.", code="TokenNotFound")
@@ -107,11 +108,3 @@ def _token(row: sa.RowMapping) -> StoredToken:
 
 def _exists(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
     return connection.execute(sa.select(ACCESS_TOKENS.c.id).where(condition)).first() is not None
-
-
-def _site_id(connection: sa.Connection, site: str) -> int:
-    query = sa.select(SITES.c.id).where(SITES.c.name == site.lower(), SITES.c.deleting.is_(False))
-    found: int | None = connection.execute(query).scalar_one_or_none()
-    if found is None:
-        raise NotFound(f"There is no site '{site}'; list them with: homeport site list", code="SiteNotFound")
-    return found

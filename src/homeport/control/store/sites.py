@@ -84,7 +84,7 @@ class SiteStore:
     def site(self, name: str) -> StoredSite:
         """Return one site. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            return self._read(connection, site_id=_site_id(connection, name))[0]
+            return self._read(connection, site_id=find_site(connection, name))[0]
 
     def create(self, name: SiteName, *, password: Secret) -> StoredSite:
         """Add a running site with a Unix user of its own. Raises `Conflict` when the name is taken."""
@@ -123,7 +123,7 @@ class SiteStore:
     def put_host_name(self, name: str, host: str) -> StoredSite:
         """Give a site a further host name. Raises `NotFound`, and `Conflict` when another site has it."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             query = sa.select(SITES.c.id, SITES.c.name).join(HOST_NAMES).where(HOST_NAMES.c.name == host)
             owner = connection.execute(query).first()
             if owner is not None and owner[0] != site_id:
@@ -136,7 +136,7 @@ class SiteStore:
     def delete_host_name(self, name: str, host: str) -> StoredSite:
         """Take a host name from a site. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             mine = (HOST_NAMES.c.site_id == site_id, HOST_NAMES.c.name == host)
             if connection.execute(HOST_NAMES.delete().where(*mine)).rowcount == 0:
                 raise NotFound(f"The site '{name}' has no host name '{host}'.", code="HostNameNotFound")
@@ -146,7 +146,7 @@ class SiteStore:
     def put_certificate(self, name: str, certificate: StoredCertificate) -> StoredSite:
         """Remember a certificate of a site. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             connection.execute(_certificate_of(site_id, certificate.thumbprint))
             connection.execute(
                 CERTIFICATES.insert().values(
@@ -162,7 +162,7 @@ class SiteStore:
     def delete_certificate(self, name: str, thumbprint: str) -> StoredSite:
         """Forget a certificate of a site. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             if connection.execute(_certificate_of(site_id, thumbprint)).rowcount == 0:
                 raise NotFound(
                     f"The site '{name}' has no certificate '{thumbprint}'.", code="CertificateNotFound"
@@ -186,7 +186,7 @@ class SiteStore:
     def put_settings(self, name: str, settings: Mapping[str, str], *, replace: bool = False) -> StoredSite:
         """Set app settings, letter case of names ignored; with `replace` those not given go. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             mine = APP_SETTINGS.c.site_id == site_id
             folded = {key.casefold(): (key, value) for key, value in settings.items()}
             gone = mine if replace else mine & APP_SETTINGS.c.folded_name.in_(folded)
@@ -202,7 +202,7 @@ class SiteStore:
     def delete_setting(self, name: str, setting: str) -> StoredSite:
         """Remove one app setting. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            mine = APP_SETTINGS.c.site_id == _site_id(connection, name)
+            mine = APP_SETTINGS.c.site_id == find_site(connection, name)
             deleted = connection.execute(
                 APP_SETTINGS.delete().where(mine, APP_SETTINGS.c.folded_name == setting.casefold())
             )
@@ -214,7 +214,7 @@ class SiteStore:
     def put_runtime(self, name: str, runtime: InstalledRuntime) -> StoredSite:
         """Remember a Python of a site, in the place of one in the same folder. Raises `NotFound`."""
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             connection.execute(_runtime_of(site_id, runtime.folder))
             connection.execute(
                 RUNTIMES.insert().values(
@@ -232,13 +232,13 @@ class SiteStore:
     def delete_runtime(self, name: str, folder: str) -> StoredSite:
         """Forget a Python of a site; one that is not remembered is no error. Raises `NotFound` for no such site."""
         with self._engine.begin() as connection:
-            connection.execute(_runtime_of(_site_id(connection, name), folder))
+            connection.execute(_runtime_of(find_site(connection, name), folder))
             _raise_revision(connection)
         return self.site(name)
 
     def _change(self, name: str, **values: object) -> StoredSite:
         with self._engine.begin() as connection:
-            site_id = _site_id(connection, name)
+            site_id = find_site(connection, name)
             connection.execute(SITES.update().where(SITES.c.id == site_id).values(**values))
             _raise_revision(connection)
             return self._read(connection, site_id=site_id)[0]
@@ -280,7 +280,8 @@ class SiteStore:
         )
 
 
-def _site_id(connection: sa.Connection, name: str) -> int:
+def find_site(connection: sa.Connection, name: str) -> int:
+    """Return the key of a site that is not being deleted. Raises `NotFound`."""
     query = sa.select(SITES.c.id).where(SITES.c.name == name.lower(), SITES.c.deleting.is_(False))
     site_id: int | None = connection.execute(query).scalar_one_or_none()
     if site_id is None:
