@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from homeport.model.finding import Finding, Severity
+from homeport.model.finding import Finding
 from homeport.webconfig.bounds import MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS
+from homeport.webconfig.fault import Fault
 
 _NET_NAMESPACE = "http://schemas.microsoft.com/.NetConfiguration/v2.0"
 _DECLARATION = re.compile(r"<\?xml\b(?P<attributes>[^>]*?)\?>")
@@ -72,8 +73,8 @@ def parse_document(data: bytes, *, file: str) -> tuple[Document | None, list[Fin
     """
     try:
         return Document(file=file, root=_parse(data)), []
-    except _Broken as broken:
-        return None, [broken.finding(file)]
+    except Fault as fault:
+        return None, [fault.finding(file)]
 
 
 def well_formed_text(data: bytes, *, file: str) -> tuple[str | None, list[Finding]]:
@@ -84,8 +85,8 @@ def well_formed_text(data: bytes, *, file: str) -> tuple[str | None, list[Findin
     try:
         text, root = _well_formed(data)
         _check_depth(root)
-    except _Broken as broken:
-        return None, [broken.finding(file)]
+    except Fault as fault:
+        return None, [fault.finding(file)]
     encoding, data = _encoding(data)
     declaration = _DECLARATION.match(data.decode(encoding))
     return (declaration[0] + text[len(declaration[0]) :] if declaration else text), []
@@ -98,35 +99,12 @@ def encode_like(text: str, original: bytes) -> bytes:
     return mark + text.encode(encoding, "xmlcharrefreplace")
 
 
-class _Broken(Exception):
-    """Why a document cannot be used; never leaves this module."""
-
-    def __init__(self, code: str, message: str, *, line: int = 0, column: int = 0, remedy: str = "") -> None:
-        super().__init__(message)
-        self.code = f"webconfig.{code}"
-        self.message = message
-        self.line = line
-        self.column = column
-        self.remedy = remedy
-
-    def finding(self, file: str) -> Finding:
-        return Finding(
-            severity=Severity.ERROR,
-            code=self.code,
-            message=self.message,
-            file=file,
-            line=self.line,
-            column=self.column,
-            remedy=self.remedy,
-        )
-
-
 def _parse(data: bytes) -> Element:
     text, root = _well_formed(data)
     lines = _start_lines(text)
     element = _element(root, lines, depth=1)
     if element.name != "configuration":
-        raise _Broken(
+        raise Fault(
             "not-a-configuration",
             f"The document's element is <{element.name}>; a web.config holds <configuration>.",
             line=element.line,
@@ -136,7 +114,7 @@ def _parse(data: bytes) -> Element:
 
 def _well_formed(data: bytes) -> "tuple[str, etree._Element]":
     if len(data) > MOST_BYTES:
-        raise _Broken(
+        raise Fault(
             "too-large",
             f"The file has {len(data)} bytes; a web.config may have {MOST_BYTES}.",
             remedy="Move data out of it.",
@@ -157,7 +135,7 @@ def _well_formed(data: bytes) -> "tuple[str, etree._Element]":
     except etree.XMLSyntaxError as error:
         raise _from_syntax_error(error) from error
     if sum(1 for _ in root.iter()) > MOST_ELEMENTS:
-        raise _Broken("too-large", f"The file has more than {MOST_ELEMENTS} elements.")
+        raise Fault("too-large", f"The file has more than {MOST_ELEMENTS} elements.")
     return text, root
 
 
@@ -166,9 +144,7 @@ def _check_depth(root: "etree._Element") -> None:
     while level:
         depth += 1
         if depth > MOST_DEPTH:
-            raise _Broken(
-                "too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=_line(level[0])
-            )
+            raise Fault("too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=_line(level[0]))
         level = [child for element in level for child in element]
 
 
@@ -182,7 +158,7 @@ def _decode(data: bytes) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise _Broken(
+        raise Fault(
             "wrong-encoding",
             f"The file is not {encoding.upper()} text, as it says or as is the rule for files that say nothing.",
             line=line,
@@ -212,7 +188,7 @@ def _encoding(data: bytes) -> tuple[str, bytes]:
     except LookupError:
         encoding = ""
     if not _ENCODINGS.fullmatch(encoding):
-        raise _Broken(
+        raise Fault(
             "unknown-encoding",
             f"The file says it is '{named['name']}', which is no encoding known here.",
             line=1,
@@ -236,7 +212,7 @@ def _refuse_document_type(text: str) -> None:
             return
         at = end + len(closing)
     if text[at : at + 9].upper() == "<!DOCTYPE":
-        raise _Broken(
+        raise Fault(
             "document-type",
             "The file declares a document type (<!DOCTYPE>), which a web.config may not.",
             line=text.count("\n", 0, at) + 1,
@@ -245,10 +221,10 @@ def _refuse_document_type(text: str) -> None:
         )
 
 
-def _from_syntax_error(error: etree.XMLSyntaxError) -> _Broken:
+def _from_syntax_error(error: etree.XMLSyntaxError) -> Fault:
     line, column = error.position
     reason = _PLACE.sub("", error.msg or "it is no XML")
-    return _Broken(
+    return Fault(
         "malformed",
         f"The file is no well-formed XML: {reason}.",
         line=max(line or 0, 0),
@@ -270,7 +246,7 @@ def _start_lines(text: str) -> Iterator[int]:
 def _element(node: "etree._Element", lines: Iterator[int], *, depth: int) -> Element:
     line = next(lines, 0)
     if depth > MOST_DEPTH:
-        raise _Broken("too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=line)
+        raise Fault("too-deep", f"Elements are nested more than {MOST_DEPTH} deep.", line=line)
     return Element(
         name=_name(node.tag),
         attributes=tuple((_name(name), str(value)) for name, value in node.attrib.items()),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from homeport.model.finding import Finding, Severity
 from homeport.webconfig.bounds import LONGEST_TEXT, MOST_ENTRIES
 from homeport.webconfig.document import Element
+from homeport.webconfig.fault import Fault as Fault
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -24,28 +24,6 @@ class Range:
 
     least: int
     most: int
-
-
-class Fault(Exception):
-    """A section that IIS would answer 500.19 to; the compiler turns it into a finding and a refusal."""
-
-    def __init__(self, code: str, message: str, *, line: int, remedy: str = "") -> None:
-        super().__init__(message)
-        self.code = f"webconfig.{code}"
-        self.message = message
-        self.line = line
-        self.remedy = remedy
-
-    def finding(self, file: str) -> Finding:
-        """Give the error as a finding in that file."""
-        return Finding(
-            severity=Severity.ERROR,
-            code=self.code,
-            message=self.message,
-            file=file,
-            line=self.line,
-            remedy=self.remedy,
-        )
 
 
 def count_entries(section: Element) -> None:

@@ -50,17 +50,14 @@ HTTP_COMPRESSION_TABLE = ElementRow(
         *(AttributeRow(name=name, support=Support.IRRELEVANT) for name in _OTHERS),
     ),
     children=(
-        ElementRow(
-            name="staticTypes",
-            support=Support.PARTIAL,
-            note="text/html is compressed wherever anything is.",
-            children=_TYPES,
-        ),
-        ElementRow(
-            name="dynamicTypes",
-            support=Support.PARTIAL,
-            note="text/html is compressed wherever anything is.",
-            children=_TYPES,
+        *(
+            ElementRow(
+                name=name,
+                support=Support.PARTIAL,
+                note="text/html is compressed wherever anything is.",
+                children=_TYPES,
+            )
+            for name in ("staticTypes", "dynamicTypes")
         ),
         ElementRow(name="scheme", support=Support.IRRELEVANT, note="gzip is the one scheme."),
         ElementRow(name="remove", support=Support.IRRELEVANT),
