@@ -49,17 +49,22 @@ def cases() -> list[Case]:
 
 
 def _read(path: Path) -> Case:
-    text, _, lines = path.read_text().partition("---\n")
+    root, folders, lines = read_sections(path.read_text())
+    exchanges = [read_exchange(*pair) for pair in zip(lines[::2], lines[1::2], strict=True)]
+    return Case(path.stem, root, tuple(exchanges), folders)
+
+
+def read_sections(text: str) -> tuple[bytes, dict[str, bytes], list[str]]:
+    """Give the web.config of the root and of the folders, and the lines behind them."""
+    text, _, lines = text.partition("---\n")
     section, *below = re.split(r"^\+\+\+ ", text, flags=re.MULTILINE)
-    pairs = [line for line in lines.splitlines() if line.strip()]
-    exchanges = [_exchange(*pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)]
     parted = (part.partition("\n") for part in below)
     folders = {folder.strip(): web_config(rules).encode() for folder, _, rules in parted}
-    return Case(path.stem, web_config(section).encode(), tuple(exchanges), folders)
+    return web_config(section).encode(), folders, [line for line in lines.splitlines() if line.strip()]
 
 
 def web_config(section: str) -> str:
-    if "<rules>" in section:
+    if "<rules>" in section or "<outboundRules>" in section:
         return _document(section)
     rules = "".join(_RULE.findall(section))
     return _document(f"{_RULE.sub('', section)}<rules>{rules}</rules>")
@@ -74,7 +79,7 @@ def _document(section: str) -> str:
     )
 
 
-def _exchange(request: str, outcome: str) -> Exchange:
+def read_exchange(request: str, outcome: str) -> Exchange:
     line, *headers = (part.strip() for part in request.split(" | "))
     method, _, target = line.partition(" ")
     pairs = tuple((name, value.strip()) for name, _, value in (header.partition(":") for header in headers))

@@ -87,8 +87,69 @@ def test_what_is_not_honoured_is_named_with_its_line(rules: str, code: str) -> N
     assert (found.file, found.line) == ("web.config", 2)
 
 
-def test_outbound_rules_are_reported() -> None:
-    assert "not-honoured" in codes(site(more="<outboundRules><rule name='x'/></outboundRules>"))
+def outbound(*rules: str, more: str = "") -> HostingPlan:
+    return site(more=f"<outboundRules>{''.join(rules)}{more}</outboundRules>")
+
+
+def outbound_rule(match: str, *, attributes: str = "", conditions: str = "") -> str:
+    return (
+        f"<rule name='x' {attributes}><match {match}/>{conditions}<action type='Rewrite' value='v'/></rule>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (outbound_rule("filterByTags='A' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='HTTP_HOST' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='RESPONSE_STATUS' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='RESPONSE_Server' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='RESPONSE_Content_Length' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='RESPONSE_X:&#34; Y' pattern='x'"), "not-honoured"),
+        (outbound_rule("serverVariable='RESPONSE_X'", attributes="preCondition='p'"), "rewrite-precondition"),
+        (
+            outbound_rule(
+                "serverVariable='RESPONSE_X'",
+                conditions="<conditions><add input='{URL}' matchType='IsFile'/></conditions>",
+            ),
+            "not-honoured",
+        ),
+    ],
+)
+def test_outbound_rules_that_are_not_honoured_are_left_out_and_named(rule: str, code: str) -> None:
+    plan = outbound(rule)
+
+    assert code in codes(plan)
+    assert not any(folder.outbound for folder in plan.rewriting)
+
+
+@pytest.mark.parametrize(
+    ("rules", "code"),
+    [
+        ([outbound_rule("serverVariable='RESPONSE_X'")] * 2, "duplicate-key"),
+        ([outbound_rule("serverVariable='RESPONSE_X' pattern='('")], "rewrite-pattern"),
+        ([outbound_rule("serverVariable='RESPONSE_X'").replace("'v'", "'{None:a}'")], "rewrite-text"),
+        (
+            [
+                outbound_rule("serverVariable='RESPONSE_X'")
+                .replace("'v'", f"'{'v' * 2900}'")
+                .replace("'x'", f"'{at}'")
+                for at in range(9)
+            ],
+            "too-many-entries",
+        ),
+    ],
+)
+def test_outbound_rules_that_iis_refuses_make_the_folder_refuse(rules: list[str], code: str) -> None:
+    assert code in codes(outbound(*rules))
+
+
+def test_references_of_outbound_rules_to_nothing_are_named() -> None:
+    rule = outbound_rule("serverVariable='RESPONSE_X' pattern='a'").replace(
+        "'v'", "'{R:1}{RESPONSE_Y}{RESPONSE_STATUS}'"
+    )
+
+    assert codes(outbound(rule)).count("rewrite-reference") == 1
 
 
 def test_a_removed_map_that_a_rule_needs_refuses_the_folder() -> None:

@@ -54,6 +54,7 @@ from homeport.webconfig.sections.http_platform import (
     apply_http_platform,
     http_platform_findings,
 )
+from homeport.webconfig.sections.outbound_rules import too_much_outbound
 from homeport.webconfig.sections.rewrite import (
     MOST_REWRITE_RULES,
     Rewriting,
@@ -127,6 +128,8 @@ class _Compiler:
                 return self._too_much(f"more than {MOST_RULES} rules in all its folders")
             if sum(len(folder.rules) for folder in distinct_rules(self._rewriting)) > MOST_REWRITE_RULES:
                 return self._too_much(f"more than {MOST_REWRITE_RULES} rewrite rules in all its folders")
+            if too_much_outbound(distinct_rules(self._rewriting)):
+                return self._too_much("too many folders with too many outbound rules of their own")
             if too_large({place.settings for place in places}):
                 return self._too_much("too many folders with too many settings of their own")
         used = {rule.action.pool for rule in rules if isinstance(rule.action, FastCgi)}

@@ -25,6 +25,7 @@ from homeport.webconfig.rewriting.evaluate import (
     Request,
     RuleStep,
     evaluate_steps,
+    folder_of,
 )
 from homeport.webconfig.rewriting.rules import Abort, Respond
 from homeport.webconfig.sections.http_redirect import HttpRedirect
@@ -102,7 +103,7 @@ class _Tracer:
             self._path = f"/{self._path}"
         self._raw = raw
         self._outside = _climbs(self._path)
-        self._path = _without_dots(self._path)
+        self._path = self._asked = _without_dots(self._path)
         self._steps: list[Step] = []
 
     def trace(self) -> Trace:
@@ -125,6 +126,7 @@ class _Tracer:
         return self._handled(folder, settings)
 
     def _result(self, folder: str, answer: str, *, rule: Rule | None = None, pool: str = "") -> Trace:
+        self._outbound()
         return Trace(
             method=self._request.method,
             path=self._path,
@@ -135,6 +137,13 @@ class _Tracer:
             pool=pool,
             steps=tuple(self._steps),
         )
+
+    def _outbound(self) -> None:
+        """Name the rules for answers; what they do depends on an answer that is not there."""
+        rules = folder_of(self._plan.rewriting, self._asked.encode("utf-8", "replace"))
+        for rule in rules.outbound if rules else ():
+            reason = f"it may change the header {rule.header} of the answer"
+            self._note("outbound", rule.name, Verdict.PASSED, reason, file=rule.file, line=rule.line)
 
     def _note(
         self, kind: str, name: str, verdict: Verdict, reason: str, *, file: str = "", line: int = 0

@@ -61,8 +61,11 @@ function variable(r, name) {
 function applied(r, slot) {
     const argument = variable(r, "homeport_argument_" + slot);
     const colon = argument.indexOf(58);
-    const text = argument.slice(colon + 1);
-    switch (argument.slice(0, colon).toString()) {
+    return functionOf(argument.slice(0, colon).toString(), argument.slice(colon + 1));
+}
+
+function functionOf(name, text) {
+    switch (name) {
     case "ToLower":
         return lowered(text);
     case "UrlEncode":
@@ -112,7 +115,162 @@ function location(r) {
     return encoded(address, OF_ADDRESSES, true);
 }
 
-const functions = { location };
+// Outbound rules: webconfig/rewriting/outbound.py says what they must come to, outbound.py writes what is read here.
+// Every pattern has a budget of steps; this bounds how often patterns are tried for one answer.
+const MOST_TRIALS = 1000;
+
+function applyRule(state, rule) {
+    const name = rule.header.toLowerCase();
+    const before = headerValues(state, name);
+    const after = before.map((value) => changed(state, rule, name, value));
+    if (!after.some((value) => value !== null)) {
+        return false;
+    }
+    const values = after.map((value, at) => (value === null ? before[at] : value)).filter((value) => value.length);
+    if (values.length || state.r.headersOut[rule.header] !== undefined) {
+        const texts = values.map((value) => String.bytesFrom(value));
+        state.r.headersOut[rule.header] = name === "set-cookie" ? texts : texts[0] || "";
+    }
+    return true;
+}
+
+function headerValues(state, name) {
+    const found = state.r.headersOut[name];
+    if (found === undefined || found.length === 0) {
+        return [Buffer.alloc(0)];
+    }
+    if (name === "set-cookie") {
+        return found.map((value) => Buffer.from(value));
+    }
+    return [Buffer.from(Array.isArray(found) ? found.join(",") : found)];
+}
+
+// What a value becomes; null where the rule does not match.
+function changed(state, rule, name, value) {
+    state.name = name;
+    state.current = value;
+    state.captured = { R: [], C: [] };
+    if (!hold(state, rule.before, rule.beforeAny, false)) {
+        return null;
+    }
+    state.captured = { R: [], C: [] };
+    const found = matched(state, rule, value);
+    if ((found === null) !== rule.negate) {
+        return null;
+    }
+    if (found !== null) {
+        state.captured.R = found;
+    }
+    if (!hold(state, rule.conditions, rule.any, rule.row)) {
+        return null;
+    }
+    if (rule.value === null || (value.length && !rule.replace)) {
+        return value;
+    }
+    const text = textOf(state, rule.value);
+    return text.some((byte) => byte === 0 || byte === 10 || byte === 13) ? value : text;
+}
+
+function hold(state, conditions, any, row) {
+    if (conditions.length === 0) {
+        return true;
+    }
+    return any
+        ? conditions.some((condition) => holds(state, condition, false))
+        : conditions.every((condition) => holds(state, condition, row));
+}
+
+function holds(state, condition, row) {
+    const found = matched(state, condition, textOf(state, condition.input));
+    if (found === null || condition.negate) {
+        return (found === null) === condition.negate;
+    }
+    const earlier = state.captured.C;
+    state.captured.C = row ? found.slice(0, 1).concat(earlier.slice(1), found.slice(1)) : found;
+    return true;
+}
+
+// The whole match and the groups that may be referred to; null where there is none.
+function matched(state, pattern, value) {
+    const variables = state.r.variables;
+    variables.homeport_input = String.bytesFrom(value);
+    const said = variables[pattern.matches];
+    if ((said !== "0" && said !== "1") || ++state.trials > MOST_TRIALS) {
+        throw new Error("the patterns of the outbound rules take too long");
+    }
+    if (said === "0") {
+        return null;
+    }
+    const groups = [];
+    for (let at = 0; at < pattern.groups; at++) {
+        // nginx does not look at empty texts, so it captures nothing of them.
+        groups.push(value.length ? variable(state.r, "homeport_o" + at) : value);
+    }
+    return groups;
+}
+
+function textOf(state, parts) {
+    return Buffer.concat(parts.map((part) => partOf(state, part)));
+}
+
+function partOf(state, part) {
+    if (typeof part === "string") {
+        return Buffer.from(part);
+    }
+    if (part.R !== undefined || part.C !== undefined) {
+        const groups = part.R === undefined ? state.captured.C : state.captured.R;
+        return groups[part.R === undefined ? part.C : part.R] || Buffer.alloc(0);
+    }
+    if (part.header !== undefined) {
+        return part.header === state.name ? state.current : joined(headerValues(state, part.header));
+    }
+    if (part.status !== undefined) {
+        return Buffer.from(String(state.r.status));
+    }
+    if (part.map !== undefined) {
+        state.r.variables.homeport_key = String.bytesFrom(textOf(state, part.key));
+        return variable(state.r, part.map);
+    }
+    if (part.function !== undefined) {
+        return Buffer.from(functionOf(part.function, textOf(state, part.of)));
+    }
+    const value = variable(state.r, part.variable);
+    // On an error page of ours the URL is still the one that was asked for.
+    const ours = part.variable === "uri" && value.slice(0, 11).toString() === "/.homeport/";
+    return ours ? variable(state.r, "homeport_original") : value;
+}
+
+function joined(values) {
+    const parts = [];
+    values.forEach((value, at) => {
+        if (at) {
+            parts.push(Buffer.from(","));
+        }
+        parts.push(value);
+    });
+    return Buffer.concat(parts);
+}
+
+function outbound(r) {
+    const text = r.variables.homeport_outbound;
+    if (!text) {
+        return;
+    }
+    try {
+        const rules = JSON.parse(text);
+        const state = { r, trials: 0, captured: { R: [], C: [] }, name: "", current: Buffer.alloc(0) };
+        for (let at = 0; at < rules.length; at++) {
+            if (applyRule(state, rules[at]) && rules[at].stop) {
+                return;
+            }
+        }
+    } catch (error) {
+        // The answer is on its way: what the rules have changed so far stays.
+        r.warn("outbound rules: " + error.message);
+    }
+}
+
+const functions = { location, outbound };
 for (let slot = 1; slot <= SLOTS; slot++) {
     functions["function_" + slot] = (r) => applied(r, slot);
 }

@@ -10,12 +10,13 @@ ends its request with 500, in some milliseconds at worst.
 """
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import DROPPED_HEADERS
+from homeport.node.nginx.outbound import OutboundCompiler
 from homeport.node.nginx.pages import STATUS_TEXTS, answer, page
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import CONTENT_ROOT
@@ -26,6 +27,7 @@ from homeport.webconfig.rewriting.rules import (
     FolderRules,
     Grouping,
     Nothing,
+    OutboundRule,
     RedirectTo,
     Respond,
     RewriteMap,
@@ -60,6 +62,8 @@ _NOWHERE = "homeport-nothing"
 """A path that leads to nothing, at the cost of one look. An empty one would be the folder that nginx runs in."""
 _REWRITE = "/.homeport/rewrite"
 _RESPONSES = "/.homeport/respond/"
+_REDIRECTS = "/.homeport/redirect/"
+"""Outbound rules see only what a location answers."""
 _RAN = Variable("homeport_ran")
 ORIGINAL = Variable("homeport_original")
 """The decoded path that the client asked for."""
@@ -141,14 +145,28 @@ class RewriteCompiler:
         self._folders = folders
         self._content_root = content_root
         self._rules = _in_order(folders)
-        self._maps = dict.fromkeys(known for _, maps, _ in self._rules for known in maps)
+        outbound = [
+            known
+            for folder in folders
+            for known in folder.maps
+            if any(part.map == known.name for part in _lookups(folder.outbound))
+        ]
+        self._maps = dict.fromkeys([*(known for _, maps, _ in self._rules for known in maps), *outbound])
         self._set_names = {variable.name for rule, _, _ in self._rules for variable in rule.variables}
         patterns = sum(1 + len(rule.conditions) for rule, _, _ in self._rules)
         self._steps = max(_FEWEST_STEPS, min(_STEPS, _ALL_STEPS // max(patterns, 1)))
+        self.outbound = OutboundCompiler(
+            self._site,
+            folders,
+            steps=self._steps,
+            map_variable=self._map_variable,
+            server_variable=self._server_variable,
+            beginning=_beginning,
+        )
 
     @property
     def active(self) -> bool:
-        """Whether there is any rule."""
+        """Whether there is any rule for requests."""
         return bool(self._rules)
 
     @property
@@ -159,9 +177,10 @@ class RewriteCompiler:
     def maps(self) -> list[Node]:
         """Give the `map` blocks, which stand outside the server block."""
         nodes = [self._map(known) for known in self._maps]
+        nodes += self.outbound.maps()
         if self._several:
             entries = [
-                Entry(Plain(rf"~\A{folder.folder.rstrip('/').translate(_LITERAL)}(?:/|\z)"), (str(at),))
+                Entry(_beginning(folder.folder), (str(at),))
                 for at, folder in sorted(enumerate(self._folders), key=lambda one: -len(one[1].folder))
             ]
             nodes.append(
@@ -173,12 +192,13 @@ class RewriteCompiler:
 
     def directives(self, *, before: Sequence[Node]) -> list[Node]:
         """Give what stands in the server block; `before` ends the rules for requests that they are not to see."""
-        if not self.active:
+        if not (self.active or self.outbound.active):
             return []
         writer = _RuleWriter(
             content_root=self._content_root,
             steps=self._steps,
             set_names=frozenset(self._set_names),
+            redirects_aside=self.outbound.active,
             map_variables={known: self._map_variable(known) for known in self._maps},
         )
         nodes: list[Node] = [
@@ -187,6 +207,7 @@ class RewriteCompiler:
             If(_RAN, (directive("break"),)),
             directive("set", _RAN, "1"),
             directive("set", ORIGINAL, _URI),
+            *self.outbound.directives(),
             *before,
             *(
                 directive("set", _set_variable(name), Text(*_server_variable(name)))
@@ -208,6 +229,9 @@ class RewriteCompiler:
     @property
     def _chain(self) -> Variable:
         return Variable(f"homeport_chain_{self._site}")
+
+    def _server_variable(self, name: str) -> tuple[str | Variable, ...]:
+        return (_set_variable(name),) if name in self._set_names else _server_variable(name)
 
     def _map_variable(self, known: RewriteMap) -> Variable:
         return Variable(f"homeport_map{list(self._maps).index(known)}_{self._site}")
@@ -259,7 +283,15 @@ def _in_order(
 
 
 def _used_maps(rule: RewriteRule) -> set[str]:
-    return {part.map for part in rule.parts() if isinstance(part, Lookup)}
+    return {part.map for part in _lookups([rule])}
+
+
+def _lookups(rules: Iterable[RewriteRule | OutboundRule]) -> Iterator[Lookup]:
+    return (part for rule in rules for part in rule.parts() if isinstance(part, Lookup))
+
+
+def _beginning(folder: str) -> Plain:
+    return Plain(rf"~\A{folder.rstrip('/').translate(_LITERAL)}(?:/|\z)")
 
 
 def _set_variable(name: str) -> Variable:
@@ -281,12 +313,15 @@ class _RuleWriter:
         content_root: str,
         steps: int,
         set_names: frozenset[str],
+        redirects_aside: bool,
         map_variables: Mapping[RewriteMap, Variable],
     ) -> None:
         self._content_root = content_root
         self._steps = steps
         self.set_names = set_names
         self.map_variables = map_variables
+        self._redirects_aside = redirects_aside
+        self._redirects: set[int] = set()
         self._responses: dict[Respond, str] = {}
         self._rewrites_for_good = False
         self._base: str | None = None
@@ -433,6 +468,9 @@ class _RuleWriter:
                 return (*self._target(rule, rule.action, texts), go)
             case RedirectTo(url=url, status=status):
                 go = directive("return", str(status), Variable("homeport_location"))
+                if self._redirects_aside:
+                    self._redirects.add(status)
+                    go = directive("rewrite", Plain("^"), f"{_REDIRECTS}{status}", "break")
                 return (*self._target(rule, url, texts), go)
             case Respond():
                 place = self._responses.setdefault(rule.action, f"{_RESPONSES}{len(self._responses)}")
@@ -492,6 +530,9 @@ class _RuleWriter:
         """Give the locations that answer for the rules written so far."""
         if self._rewrites_for_good:
             yield block("location", "=", _REWRITE, body=list(_rewrite_for_good()))
+        for status in sorted(self._redirects):
+            go = directive("return", str(status), Variable("homeport_location"))
+            yield block("location", "=", f"{_REDIRECTS}{status}", body=[directive("internal"), go])
         for action, place in self._responses.items():
             yield block("location", "=", place, body=[directive("internal"), *_respond(action)])
 

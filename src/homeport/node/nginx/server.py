@@ -14,6 +14,7 @@ from homeport.node.nginx.http_pools import (
     pass_to_http_pool,
     upstreams,
 )
+from homeport.node.nginx.outbound import with_header_filter
 from homeport.node.nginx.pages import (
     TOO_LARGE,
     answer,
@@ -100,7 +101,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
         return [*head, block("location", "/", body=answer("403", stopped))]
-    return [
+    nodes = [
         *head,
         directive("root", Text(site.content_root)),
         *([] if site.links_are_refused else [_no_links(site)]),
@@ -113,6 +114,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         failed_location(site.name),
         too_large_location(),
     ]
+    return with_header_filter(nodes) if rewriting.outbound.active else nodes
 
 
 def _no_links(site: SiteServer) -> Node:

@@ -101,20 +101,26 @@ def evaluate(folders: Sequence[FolderRules], request: Request) -> Outcome:
 
 def evaluate_steps(folders: Sequence[FolderRules], request: Request) -> tuple[Outcome, tuple[RuleStep, ...]]:
     """Apply the rules as `evaluate` does, and tell what became of each that was tried."""
-    holding = [
-        folder
-        for folder in folders
-        if request.path.startswith(folder.folder.encode())
-        or request.path == folder.folder.rstrip("/").encode()
-    ]
-    if not holding:
+    folder = folder_of(folders, request.path)
+    if folder is None:
         return PassedOn(path=request.path, query=request.query), ()
-    folder = max(holding, key=lambda candidate: len(candidate.folder))
-    evaluation = _Evaluation(folder, request)
+    evaluation = RuleEvaluation(folder, request)
     return evaluation.run(), tuple(evaluation.steps)
 
 
-class _Evaluation:
+def folder_of(folders: Sequence[FolderRules], path: bytes) -> FolderRules | None:
+    """Give the deepest of the folders that holds a path."""
+    holding = [
+        folder
+        for folder in folders
+        if path.startswith(folder.folder.encode()) or path == folder.folder.rstrip("/").encode()
+    ]
+    return max(holding, key=lambda candidate: len(candidate.folder), default=None)
+
+
+class RuleEvaluation:
+    """Applies the rules of one folder to one request; `steps` tell what became of each."""
+
     def __init__(self, folder: FolderRules, request: Request) -> None:
         self._rules = folder.rules
         self._maps = {known.name: known for known in folder.maps}
@@ -126,6 +132,7 @@ class _Evaluation:
         self.steps: list[RuleStep] = []
 
     def run(self) -> Outcome:
+        """Apply them in order."""
         for rule in self._rules:
             if not self._matches(rule):
                 self.steps.append(RuleStep(rule=rule, matched=False, path=self._path))
@@ -183,12 +190,17 @@ class _Evaluation:
             if (found is None) != rule.negate:
                 return False
             if found is not None and not rule.negate:
-                self._captures[Source.RULE] = _groups(found)
-        if not rule.conditions:
+                self._captures[Source.RULE] = groups_of(found)
+        return self._all_hold(rule.conditions, rule.grouping, capture_all=rule.capture_all)
+
+    def _all_hold(
+        self, conditions: Sequence[Condition], grouping: Grouping, *, capture_all: bool = False
+    ) -> bool:
+        if not conditions:
             return True
-        if rule.grouping is Grouping.ANY:
-            return any(self._holds(condition, capture_all=False) for condition in rule.conditions)
-        return all(self._holds(condition, capture_all=rule.capture_all) for condition in rule.conditions)
+        if grouping is Grouping.ANY:
+            return any(self._holds(condition, capture_all=False) for condition in conditions)
+        return all(self._holds(condition, capture_all=capture_all) for condition in conditions)
 
     def _holds(self, condition: Condition, *, capture_all: bool) -> bool:
         text = self._text(condition.input)
@@ -197,7 +209,7 @@ class _Evaluation:
         found = condition.pattern.compiled().search(text)
         if found is None or condition.negate:
             return (found is None) == condition.negate
-        groups = _groups(found)
+        groups = groups_of(found)
         earlier = self._captures.get(Source.CONDITION, [])
         self._captures[Source.CONDITION] = [groups[0], *earlier[1:], *groups[1:]] if capture_all else groups
         return True
@@ -270,6 +282,6 @@ def encode_location(text: bytes) -> bytes:
     return quote_from_bytes(_LONE_PERCENT.sub(b"%25", text), safe=_LOCATION_SAFE).encode()
 
 
-def _groups(found: "re.Match[bytes]") -> list[bytes]:
-    """The whole match and the pattern's groups; one that took no part is empty."""
+def groups_of(found: "re.Match[bytes]") -> list[bytes]:
+    """Give the whole match and the pattern's groups; one that took no part is empty."""
     return [group or b"" for group in found.groups()]

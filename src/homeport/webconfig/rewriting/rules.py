@@ -137,6 +137,53 @@ class RewriteRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Precondition:
+    """`<preCondition>`: what must hold of a request and its answer before an outbound rule is tried."""
+
+    name: str
+    grouping: Grouping = Grouping.ALL
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundRule:
+    """One outbound rule in force: `header` of an answer, as it is written, becomes `value` where `pattern` matches.
+
+    Without a value the header stays. `replace` False leaves a header alone that is there. The rest is as in
+    `RewriteRule`; texts may name the answer's headers (`RESPONSE_…`) and `RESPONSE_STATUS`.
+    """
+
+    name: str
+    header: str
+    pattern: Pattern
+    negate: bool = False
+    precondition: Precondition | None = None
+    grouping: Grouping = Grouping.ALL
+    conditions: tuple[Condition, ...] = ()
+    capture_all: bool = True
+    value: Template | None = None
+    replace: bool = True
+    stop: bool = False
+    file: str = ""
+    line: int = 0
+
+    def parts(self) -> Iterator[Part]:
+        """Iterate over all references and fixed texts, those inside others included."""
+        for condition in self.every_condition():
+            yield from condition.input.within()
+        yield from (self.value or Template()).within()
+
+    def patterns(self) -> Iterator[Pattern]:
+        """Iterate over all its patterns, those of its precondition included."""
+        yield self.pattern
+        yield from (condition.pattern for condition in self.every_condition() if condition.pattern)
+
+    def every_condition(self) -> tuple[Condition, ...]:
+        """Give its conditions and those of its precondition."""
+        return (*(self.precondition.conditions if self.precondition else ()), *self.conditions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteMap:
     """One map; `entries` are in document order, no key twice. `name` is lower case."""
 
@@ -148,11 +195,15 @@ class RewriteMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderRules:
-    """The rules in force for the URLs of one folder (slashes at both ends), in the order they are tried."""
+    """The rules in force for the URLs of one folder (slashes at both ends), in the order they are tried.
+
+    `outbound` are those for the answers to what was asked for there.
+    """
 
     folder: str
     rules: tuple[RewriteRule, ...] = ()
     maps: tuple[RewriteMap, ...] = ()
+    outbound: tuple[OutboundRule, ...] = ()
 
 
 def _is_path(part: object) -> bool:

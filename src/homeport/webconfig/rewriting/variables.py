@@ -47,3 +47,14 @@ KNOWN = PATH_VARIABLES | FILE_VARIABLES | AS_SENT | OF_THE_REQUEST | {"QUERY_STR
 def is_header(name: str) -> bool:
     """Whether a variable is a request header."""
     return name.startswith("HTTP_") and len(name) > 5
+
+
+STATUS = "RESPONSE_STATUS"
+"""The status of the answer, in outbound rules."""
+
+
+def response_header(name: str) -> str | None:
+    """Give the header of the answer (lower case) that a variable is; None where it is none."""
+    if not name.startswith("RESPONSE_") or len(name) == len("RESPONSE_") or name == STATUS:
+        return None
+    return name.removeprefix("RESPONSE_").replace("_", "-").lower()

@@ -9,7 +9,7 @@ from homeport.webconfig.merging import merged
 from homeport.webconfig.reading import Fault, Range, boolean, number, required_text, seconds, text
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 FRAMING_HEADERS = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
 )
@@ -110,6 +110,6 @@ def _headers(collection: Element, inherited: tuple[tuple[str, str], ...]) -> tup
 
 def _header(element: Element) -> tuple[str, str]:
     name = required_text(element, "name")
-    if not _TOKEN.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name):
         raise Fault("invalid-value", f"'{name}' is no name of a header.", line=element.line)
     return name, text(element, "value")
