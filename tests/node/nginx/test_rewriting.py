@@ -148,6 +148,10 @@ def test_no_value_changes_the_structure_of_the_configuration(
         '<rule name="3"><match url="x"/><action type="CustomResponse" statusCode="403" '
         f"statusReason={more} statusDescription={value}/></rule>"
         '<rule name="4"><match url="x"/><action type="Redirect" url="{m:{R:0}}{n:{R:0}}"/></rule></rules>'
+        f'<outboundRules><rule name="5" preCondition="p"><match serverVariable="RESPONSE_X" pattern={pattern}/>'
+        f'<action type="Rewrite" value={url}/></rule><rule name="6"><match serverVariable={more} pattern="x"/>'
+        f'<action type="Rewrite" value="{{m:{{R:0}}}}"/></rule><preConditions><preCondition name="p">'
+        f"<add input={text} pattern={last}/></preCondition></preConditions></outboundRules>"
     )
     try:
         rendered = render_site(folders.site(python_plan(rewriting=rewriting(section))))

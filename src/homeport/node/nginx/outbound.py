@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from homeport.node.nginx.patterns import expression
 from homeport.node.nginx.writer import Directive, Entry, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.rewriting.pattern import Pattern
 from homeport.webconfig.rewriting.rules import Condition, FolderRules, Grouping, OutboundRule, RewriteMap
@@ -92,15 +93,14 @@ class OutboundCompiler:
 
     def _pattern_map(self, pattern: Pattern) -> Node:
         names = {number: f"homeport_o{number}" for number in range(min(pattern.groups, _MOST_CAPTURED) + 1)}
-        expression = pattern.expression(end=r"\z", names=names)
-        case = "*" if pattern.ignore_case else ""
+        case = "~*" if pattern.ignore_case else "~"
         body: list[Node] = [
             directive("volatile"),
             # nginx takes the default where an expression ends with an error.
             Entry("default", ("too-long",)),
             # Nor does it try expressions with an empty text.
             Entry("", ("1" if pattern.compiled().search(b"") else "0",)),
-            Entry(Plain(f"~{case}(*LIMIT_MATCH={self._steps}){expression}"), ("1",)),
+            Entry(expression(pattern, steps=self._steps, names=names, before=case), ("1",)),
             Entry(Plain(r"~\A"), ("0",)),
         ]
         return block("map", _INPUT, self._pattern_variable(pattern), body=body)

@@ -18,6 +18,7 @@ from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import DROPPED_HEADERS
 from homeport.node.nginx.outbound import OutboundCompiler
 from homeport.node.nginx.pages import STATUS_TEXTS, answer, page
+from homeport.node.nginx.patterns import expression
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import CONTENT_ROOT
 from homeport.webconfig.rewriting.pattern import Pattern
@@ -369,9 +370,6 @@ class _RuleWriter:
         expression = rf"(?s)\A{base.translate(_LITERAL)}(?P<{_PATH.name}>.*)\z"
         yield If(_URI, found, operator="~", operand=Plain(expression))
 
-    def _expression(self, pattern: Pattern, names: Mapping[int, str]) -> Plain:
-        return Plain(f"(*LIMIT_MATCH={self._steps}){pattern.expression(end=chr(92) + 'z', names=names)}")
-
     def _match(
         self,
         subject: Variable,
@@ -382,7 +380,9 @@ class _RuleWriter:
         names: Mapping[int, str],
     ) -> Node:
         operator = ("~" if on else "!~") + ("*" if pattern.ignore_case else "")
-        return If(subject, body, operator=operator, operand=self._expression(pattern, names))
+        return If(
+            subject, body, operator=operator, operand=expression(pattern, steps=self._steps, names=names)
+        )
 
     def _conditions(self, rule: RewriteRule, texts: "_Texts") -> Iterator[Node]:
         if not rule.conditions:
