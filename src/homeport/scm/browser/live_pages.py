@@ -13,7 +13,7 @@ from homeport.scm.browser.rendering import Renderer
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.http.answers import json_answer
 from homeport.scm.http.query import query_flag
-from homeport.scm.logstream import newest_log_files
+from homeport.scm.log_files import newest_log_files
 from homeport.scm.options import ScmOptions
 
 _MOST_FILES = 30

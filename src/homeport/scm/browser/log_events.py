@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from homeport.scm.http.query import query_text
-from homeport.scm.logstream import Tail
+from homeport.scm.log_files import Tail
 
 _LOOK_SECONDS = 0.25
 _PING_SECONDS = 15.0
