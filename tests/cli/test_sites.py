@@ -129,6 +129,7 @@ def test_a_refused_extension_says_why(hello: Keyboard) -> None:
     hello.agent.install_error = {
         "code": "RuntimeNotFound",
         "message": "No Python here serves 'python999x64'.",
+        "status": 404,
     }
 
     done = hello.type("extension", "add", "hello", "python999x64", status=1)

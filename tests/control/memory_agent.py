@@ -36,7 +36,7 @@ class MemoryAgent:
         self.records: dict[str, tuple[list[str], str | None]] = {}
         self.may_push.set()
         self.problems: dict[str, str] = {}
-        self.install_error: dict[str, str] | None = None
+        self.install_error: dict[str, object] | None = None
         self.may_finish.set()
 
     def application(self) -> Starlette:

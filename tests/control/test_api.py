@@ -222,7 +222,11 @@ def test_an_installation_streams_its_progress_and_its_result(control: Control, a
 
 def test_a_refused_installation_ends_with_the_error(control: Control, agent: MemoryAgent) -> None:
     control.call("POST", "/sites", 201, name="hello")
-    agent.install_error = {"code": "RuntimeNotFound", "message": "No Python here serves it."}
+    agent.install_error = {
+        "code": "RuntimeNotFound",
+        "message": "No Python here serves it.",
+        "status": 404,
+    }
 
     assert install(control)[-1] == {"error": agent.install_error}
     assert control.call("GET", "/sites/hello/extensions") == {"extensions": []}

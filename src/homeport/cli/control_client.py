@@ -19,7 +19,7 @@ from homeport.model.errors import (
     Unavailable,
 )
 from homeport.model.site import site_name
-from homeport.node.error_status import read_error
+from homeport.node.error_status import error_from_json, read_error
 from homeport.node.options import default_data
 
 _ANSWER_SECONDS = 330.0
@@ -188,7 +188,7 @@ class ControlClient:
                     result: dict[str, Any] = event["result"]
                     return result
                 else:
-                    raise _refusal(409, line.encode())
+                    raise error_from_json(event, otherwise="The platform gave no reason.")
         raise Unavailable("The platform was stopped before the installation was done; try again.")
 
     def uninstall(self, name: str, extension_id: str) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from urllib.parse import quote
 import httpx
 
 from homeport.model.errors import (
-    Conflict,
     HomeportError,
     Unavailable,
 )
 from homeport.model.site import DesiredSite, InstalledRuntime
 from homeport.node.agent_values import desired_site_to_json
-from homeport.node.error_status import ERRORS, read_error
+from homeport.node.error_status import error_from_json, read_error
 from homeport.node.local_api import Progress
 
 _ANSWER_SECONDS = 10.0
@@ -107,7 +106,7 @@ class AgentClient:
                 elif "result" in event:
                     return _installation(event["result"])
                 else:
-                    raise _error_from_json(event.get("error"))
+                    raise error_from_json(event, otherwise="The agent gave no reason.", code="AgentFailed")
         raise Unavailable(
             "The agent ended before the installation was done; try again.", code="AgentUnavailable"
         )
@@ -155,14 +154,3 @@ def _installation(value: Mapping[str, Any]) -> Installation:
 def _refusal(status: int, content: bytes) -> HomeportError:
     otherwise = f"The agent failed with status {status}; see logs/agent.log in the data folder."
     return read_error(status, content, otherwise=otherwise, code="AgentFailed")
-
-
-def _error_from_json(value: object) -> HomeportError:
-    """Turn an error in a stream into the class that its code names; one with a code of its own is a conflict."""
-    error = value if isinstance(value, dict) else {}
-    code, message = (
-        str(error.get("code", "AgentFailed")),
-        str(error.get("message", "The agent gave no reason.")),
-    )
-    kinds: tuple[type[HomeportError], ...] = tuple(ERRORS.values())
-    return next((kind for kind in kinds if kind.code == code), Conflict)(message, code=code)

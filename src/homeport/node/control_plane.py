@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from homeport.model.errors import HomeportError, Unavailable
-from homeport.node.error_status import ERRORS, read_error
+from homeport.node.error_status import error_from_json, read_error
 from homeport.node.local_api import Progress
 
 _REMOVE_SECONDS = 330.0
@@ -43,7 +43,7 @@ class ControlPlane:
                         result: Mapping[str, Any] = event["result"]
                         return result
                     else:
-                        raise _streamed_refusal(event.get("error"))
+                        raise error_from_json(event, otherwise=_AWAY, code=_AWAY_CODE)
         except (httpx.TransportError, ValueError) as error:
             raise _away() from error
         raise _away()
@@ -74,13 +74,3 @@ def _away() -> Unavailable:
 
 def _refusal(status: int, content: bytes) -> HomeportError:
     return read_error(status, content, otherwise=_AWAY, code=_AWAY_CODE)
-
-
-def _streamed_refusal(value: object) -> HomeportError:
-    """Turn an error within a stream, which carries no status, into the kind that its code names."""
-    error = value if isinstance(value, dict) else {}
-    code, message = str(error.get("code", "Unavailable")), str(error.get("message", "It gave no reason."))
-    known = {"RuntimeNotFound": 404, "BuildNotFound": 404, "InstallRunning": 409, "FolderInTheWay": 409}
-    kinds = {kind.code: kind for kind in ERRORS.values()}
-    kind = ERRORS[known[code]] if code in known else kinds.get(code, Unavailable)
-    return kind(message, code=code)

@@ -20,16 +20,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler
 
 from homeport.model.errors import HomeportError
-from homeport.node.error_status import STATUS
+from homeport.node.error_status import error_to_json, status_of
 
 _log = structlog.get_logger(__name__)
 Progress = Callable[[str, float], None]
 """Takes what is being done and how much of the whole is done, from 0 to 1."""
-
-
-def error_to_json(error: HomeportError) -> dict[str, object]:
-    """Return the one shape of every error."""
-    return {"error": {"code": error.code, "message": error.message}}
 
 
 def exception_handlers(log_file: str) -> dict[type[Exception], ExceptionHandler]:
@@ -38,8 +33,7 @@ def exception_handlers(log_file: str) -> dict[type[Exception], ExceptionHandler]
     async def refused(_: Request, error: Exception) -> Response:
         if not isinstance(error, HomeportError):
             raise error
-        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        return JSONResponse(error_to_json(error), status_code=status)
+        return JSONResponse(error_to_json(error), status_code=status_of(error))
 
     async def no_such_route(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

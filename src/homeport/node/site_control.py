@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from homeport.model.errors import HomeportError, Invalid
-from homeport.node.error_status import STATUS
+from homeport.node.error_status import error_to_json
 from homeport.node.local_api import Progress, internal_error
 
 _log = structlog.get_logger(__name__)
@@ -124,8 +124,7 @@ class SiteControl:
                 raise Invalid(f"'{request.get('action')}' is nothing that a site can ask for.")
             return {"result": await action(request, progress)}
         except HomeportError as error:
-            status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-            return {"error": {"code": error.code, "message": error.message, "status": status}}
+            return error_to_json(error)
         except Exception as error:  # noqa: BLE001 — the boundary of one request: it hurts no other
             return internal_error(error, where="site control", log_file=_LOG)
 
