@@ -39,7 +39,7 @@ def entries(
 
 
 def test_a_profile_names_the_scm_site_with_its_real_port() -> None:
-    ftp, zipped = entries(ProfileFormat.WEB_DEPLOY)
+    zipped, ftp = entries(ProfileFormat.WEB_DEPLOY)
 
     assert set(zipped) == ATTRIBUTES
     assert (zipped["publishMethod"], zipped["publishUrl"], zipped["userName"]) == (
@@ -61,7 +61,7 @@ def test_without_ftp_the_zip_entry_is_the_first_and_only_one() -> None:
 def test_web_deploy_is_claimed_only_for_clients_that_read_nothing_else() -> None:
     methods = [entry["publishMethod"] for entry in entries(ProfileFormat.KUDU_CLIENT)]
 
-    assert methods == ["MSDeploy", "FTP", "ZipDeploy"]
+    assert methods == ["MSDeploy", "ZipDeploy", "FTP"]
     assert [entry["publishMethod"] for entry in entries(ProfileFormat.FTP)] == ["FTP"]
 
 

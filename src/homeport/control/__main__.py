@@ -17,6 +17,7 @@ from homeport.control.agent_client import AgentClient
 from homeport.control.api import control_api
 from homeport.control.authorize import authorize_api
 from homeport.control.delivery import Delivery
+from homeport.control.ftp_sign_in import ftp_routes
 from homeport.control.lockout import Lockout
 from homeport.control.metrics import metrics_routes, scrape_route
 from homeport.control.names import Names
@@ -74,7 +75,9 @@ async def _run(options: ControlOptions) -> None:
                         control,
                     )
                 )
-                authorize = authorize_api(publishing.access, Lockout(time.monotonic), tokens)
+                lockout = Lockout(time.monotonic)
+                authorize = authorize_api(publishing.access, lockout, tokens)
+                authorize.routes.extend(ftp_routes(publishing.access, lockout))
                 authorize.routes.append(scrape_route(agent, metrics_token))
                 await serve(authorize, auth, stop)
                 background.cancel()
@@ -109,6 +112,8 @@ def _options() -> ControlOptions:
     parser.add_argument("--domain", default="localhost")
     parser.add_argument("--http-port", type=int, default=8080)
     parser.add_argument("--https-port", type=int, default=8443)
+    for name in ("ftp-port", "ftps-port"):
+        parser.add_argument(f"--{name}", type=int, default=None)
     return ControlOptions(**vars(parser.parse_args()))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from homeport.control.options import ControlOptions
 from homeport.control.store.sites import StoredSite
-from homeport.model.site import DesiredSite, SiteCertificate
+from homeport.model.site import FTPS_DISABLED, DesiredSite, SiteCertificate
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21, "ftps": 990}
 
 
 def desired_site(site: StoredSite, options: ControlOptions) -> DesiredSite:
@@ -45,6 +45,7 @@ def site_to_json(
         "url": address("http", f"{site.name}.{options.domain}", options.http_port),
         "https_url": address("https", f"{site.name}.{options.domain}", options.https_port),
         "scm_url": address("http", f"{site.name}.scm.{options.domain}", options.http_port),
+        "ftp_url": None if site.config.ftps_state == FTPS_DISABLED else ftp_url(options),
         "hostnames": [f"{site.name}.{options.domain}", *site.hostnames],
         "publishing": {
             "user": site.publishing_user,
@@ -65,6 +66,14 @@ def site_to_json(
         "pools": list(seen.get("pools", ())),
         "processes": list(seen.get("processes", ())),
     }
+
+
+def ftp_url(options: ControlOptions) -> str | None:
+    """Return where content is published by FTP, implicit TLS before explicit; None where the platform serves none."""
+    for scheme, port in (("ftps", options.ftps_port), ("ftp", options.ftp_port)):
+        if port is not None:
+            return f"{address(scheme, f'ftp.{options.domain}', port)}/site/wwwroot"
+    return None
 
 
 def address(scheme: str, host: str, port: int) -> str:

@@ -9,7 +9,7 @@ class ControlOptions:
     """Where the control plane keeps its state and whom it speaks to.
 
     `data` is the platform's data folder. `socket` takes the command line's requests, `auth_socket` nginx's.
-    `domain` and the ports are those under which sites are served.
+    `domain` and the ports are those under which sites are served; those of FTP are None where it is off.
     """
 
     data: Path
@@ -19,6 +19,8 @@ class ControlOptions:
     domain: str = "localhost"
     http_port: int = 8080
     https_port: int = 8443
+    ftp_port: int | None = None
+    ftps_port: int | None = None
 
     @property
     def state(self) -> Path:

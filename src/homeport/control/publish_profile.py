@@ -12,8 +12,9 @@ from homeport.model.secret import Secret
 class ProfileFormat(StrEnum):
     """Which entries a profile has.
 
-    `WebDeploy` and `FileZilla3` are all that work here, `Ftp` is the FTP entry alone. `KuduClient` puts before them an
-    entry that is marked MSDeploy: some clients look only there for the address and the password of the SCM site.
+    `WebDeploy` and `FileZilla3` are all that work here, `Ftp` is the FTP entry alone. The SCM site's entry comes first:
+    some clients take the address from there, whatever its kind. `KuduClient` puts before them an entry that is marked
+    MSDeploy: others look only there for the address and the password of the SCM site.
     """
 
     WEB_DEPLOY = "WebDeploy"
@@ -49,12 +50,14 @@ def render_publish_profile(
     if form is ProfileFormat.KUDU_CLIENT:
         more = {"msdeploySite": user.removeprefix("$")}
         entries.append(_entry(f"{name} - Web Deploy", "MSDeploy", places.scm_host, more, user))
-    if places.ftp_url is not None:
-        entries.append(_entry(f"{name} - FTP", "FTP", places.ftp_url, {"ftpPassiveMode": "True"}, ftp_user))
     if form is not ProfileFormat.FTP:
         entries.append(_entry(f"{name} - Zip Deploy", "ZipDeploy", places.scm_host, {}, user))
+    if places.ftp_url is not None:
+        entries.append(_entry(f"{name} - FTP", "FTP", places.ftp_url, {"ftpPassiveMode": "True"}, ftp_user))
     if not entries:
-        raise Invalid("This platform serves no FTP, so there is no FTP profile: use the format WebDeploy.")
+        raise Invalid(
+            "The site cannot be reached by FTP, so there is no FTP profile: use the format WebDeploy."
+        )
     common = {
         "userPWD": password.reveal(),
         "destinationAppUrl": places.site_url,

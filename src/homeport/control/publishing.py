@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 
-from homeport.control.desired import address
+from homeport.control.desired import address, ftp_url
 from homeport.control.options import ControlOptions
 from homeport.control.publish_profile import PublishingPlaces, profile_format, render_publish_profile
 from homeport.control.secrets_at_rest import new_password
@@ -12,6 +12,7 @@ from homeport.control.store.publishing import PublishingStore
 from homeport.control.store.sites import SiteStore
 from homeport.model.errors import Invalid
 from homeport.model.secret import Secret
+from homeport.model.site import FTPS_DISABLED
 
 _USER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,78}[A-Za-z0-9])")
 _LEAST_PASSWORD, _MOST_PASSWORD = 12, 200
@@ -33,6 +34,7 @@ class Publishing:
         places = PublishingPlaces(
             scm_host=f"{site.name}.scm.{domain}:{port}",
             site_url=address("https", f"{site.name}.{domain}", port),
+            ftp_url=None if site.config.ftps_state == FTPS_DISABLED else ftp_url(self._options),
         )
         return render_publish_profile(
             site.name, site.publishing_user, site.publishing_password, places, form=wanted

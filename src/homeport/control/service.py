@@ -11,12 +11,13 @@ import structlog
 import homeport
 from homeport.control.agent_client import AgentClient, Observed
 from homeport.control.delivery import Delivery
-from homeport.control.desired import address, site_to_json
+from homeport.control.desired import address, ftp_url, site_to_json
 from homeport.control.options import ControlOptions
 from homeport.control.secrets_at_rest import new_password
 from homeport.control.store.sites import SiteStore, StoredSite
 from homeport.model.errors import HomeportError, Invalid, NotFound, Unavailable
 from homeport.model.site import (
+    FTPS_STATES,
     MINIMUM_TLS,
     MOST_HTTP_LOG_MEGABYTES,
     InstalledRuntime,
@@ -54,6 +55,7 @@ class ControlService:
             "version": homeport_version(),
             "http": address("http", options.domain, options.http_port),
             "https": address("https", options.domain, options.https_port),
+            "ftp": ftp_url(options),
             "http_port": options.http_port,
             "https_port": options.https_port,
             "domain": options.domain,
@@ -239,6 +241,8 @@ def config_from_json(before: SiteConfig, changes: object) -> SiteConfig:
     made = SiteConfig(**{**known, **changes})
     if made.minimum_tls not in MINIMUM_TLS:
         raise Invalid(f"The minimum TLS version is {' or '.join(MINIMUM_TLS)}, not '{made.minimum_tls}'.")
+    if made.ftps_state not in FTPS_STATES:
+        raise Invalid(f"The state of FTP is {', '.join(FTPS_STATES)}, not '{made.ftps_state}'.")
     if not 1 <= made.http_log_megabytes <= MOST_HTTP_LOG_MEGABYTES or not 0 <= made.http_log_days <= 99999:
         raise Invalid(
             f"Access logs keep 1 to {MOST_HTTP_LOG_MEGABYTES} megabytes, for 1 to 99999 days or 0 (no end)."

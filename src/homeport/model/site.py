@@ -58,6 +58,9 @@ MINIMUM_TLS = ("1.2", "1.3")
 
 MOST_HTTP_LOG_MEGABYTES = 10_000
 
+PLAIN_FTP_ALLOWED, FTPS_ONLY, FTPS_DISABLED = FTPS_STATES = ("AllAllowed", "FtpsOnly", "Disabled")
+"""How a site takes FTP, in App Service's words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
@@ -65,7 +68,7 @@ class SiteConfig:
 
     `https_only` redirects plain HTTP. `minimum_tls` is one of `MINIMUM_TLS`. `http_logging` writes access logs, of
     which `http_log_megabytes` are kept, and for `http_log_days` days (0: as long as there is room), as App Service's
-    `httpLoggingEnabled` and its retention.
+    `httpLoggingEnabled` and its retention. `ftps_state` is one of `FTPS_STATES`; it matters where the platform serves FTP.
     """
 
     https_only: bool = False
@@ -73,6 +76,7 @@ class SiteConfig:
     http_logging: bool = False
     http_log_megabytes: int = 35
     http_log_days: int = 0
+    ftps_state: str = FTPS_ONLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

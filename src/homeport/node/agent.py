@@ -90,6 +90,7 @@ class Agent:
             refreshing=asyncio.Semaphore(_REFRESHING_AT_ONCE),
         )
         self._platform_certificate = self._node.authority.issue_platform(options.domain)
+        self._issue_ftp_certificate()
 
     async def run(self, serve: Callable[["Agent", asyncio.TaskGroup], Awaitable[None]]) -> None:
         """Take up the remembered state, then run `serve` (the API) until it ends; then end every process."""
@@ -174,6 +175,10 @@ class Agent:
         """Remove a Python from a site."""
         await remove_runtime(self.site(name), folder)
 
+    def _issue_ftp_certificate(self) -> None:
+        if self.options.serves_ftp:
+            self._node.authority.issue_ftp(self.options.domain)
+
     def _bring(self, name: str, desired: DesiredSite) -> None:
         site = self.sites.get(name)
         if site is None:
@@ -203,6 +208,7 @@ class Agent:
             await asyncio.sleep(_RENEWAL_SECONDS)
             try:
                 self._node.authority.issue_platform(self.options.domain)
+                self._issue_ftp_certificate()
                 for site in list(self.sites.values()):
                     site.renew_certificate()
             except (HomeportError, OSError, ValueError) as error:

@@ -16,6 +16,8 @@ from homeport.model.host_name import covers_host
 from homeport.model.site import DesiredSite, SiteCertificate
 
 _AUTHORITY_NAME = "Homeport local authority"
+FTP_CERTIFICATE = "ftp.pem"
+"""In a folder of its own, because the FTP front is to see no other."""
 _PLATFORM = "_platform"
 """No site can have this name."""
 _VALID = timedelta(days=397)
@@ -35,11 +37,13 @@ class LocalAuthority:
         self._folder = folder
         self._group = group
         self._hosts = folder / "hosts"
-        for each in (folder, self._hosts):
-            each.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if group is not None:
-            os.chown(self._hosts, -1, group)
-            self._hosts.chmod(0o710)
+        self._ftp = folder / "ftp"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for each in (self._hosts, self._ftp):
+            each.mkdir(exist_ok=True, mode=0o700)
+            if group is not None:
+                os.chown(each, -1, group)
+                each.chmod(0o710)
         self._authority = self._load() or self._create()
         self._own = x509.load_pem_x509_certificate(self._authority.cert_pem.bytes())
 
@@ -53,9 +57,16 @@ class LocalAuthority:
         wildcard = (f"*.{domain}",) if has_wildcard(domain) else ()
         return self.issue(_PLATFORM, (domain, f"*.scm.{domain}", *wildcard))
 
+    def issue_ftp(self, domain: str) -> Path:
+        """Return the certificate of `ftp.<domain>`, and of the names by which clients may come instead."""
+        wildcard = (f"*.{domain}",) if has_wildcard(domain) else ()
+        return self._issue(self._ftp / FTP_CERTIFICATE, (f"ftp.{domain}", domain, *wildcard))
+
     def issue(self, name: str, hostnames: tuple[str, ...]) -> Path:
         """Return the file for these host names, made anew when they changed, it ends soon or another authority made it."""
-        path = self._hosts / f"{name}.pem"
+        return self._issue(self._hosts / f"{name}.pem", hostnames)
+
+    def _issue(self, path: Path, hostnames: tuple[str, ...]) -> Path:
         if not (path.exists() and self._still_good(path, set(hostnames))):
             now = datetime.now(UTC)
             leaf = self._authority.issue_cert(

@@ -14,7 +14,7 @@ import structlog
 
 from homeport.model.errors import HomeportError, NotFound
 from homeport.model.finding import Finding
-from homeport.model.site import DesiredSite, InstalledRuntime, SiteState
+from homeport.model.site import FTPS_DISABLED, DesiredSite, InstalledRuntime, SiteState
 from homeport.node.access_logs import AccessLog
 from homeport.node.allowance import Allowance
 from homeport.node.certificates import LocalAuthority, SiteCertificates
@@ -61,6 +61,7 @@ _log = structlog.get_logger(__name__)
 _WEB_CONFIG_BYTES = 1024 * 1024
 _ALL_WEB_CONFIG_BYTES = 4 * 1024 * 1024
 _SCM_POOL = "scm"
+_FTP_POOL = "ftp"
 _SCM_IDLE_SECONDS = 1200
 _CLOSE_SECONDS = 3.0
 _POSTPONE_SECONDS = 0.2
@@ -71,7 +72,7 @@ _DEPLOYMENT_LOCK = "deployments.lock"
 _MOST_INSTANCES = 120
 _NEVER = 10.0**9
 _EMPTY_PLAN = HostingPlan(rules=(), pools=(), findings=())
-_SCM_LIMITS = PoolLimits(
+_ONE_PROCESS = PoolLimits(
     max_instances=1,
     idle_timeout_seconds=_NEVER,
     activity_timeout_seconds=_NEVER,
@@ -134,6 +135,7 @@ class HostedSite:
             spawn=node.spawn,
         )
         self._scm: Pool | None = None
+        self._ftp: Pool | None = None
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._postponed: set[str] = set()
@@ -162,8 +164,8 @@ class HostedSite:
 
     @property
     def pools(self) -> list[Pool]:
-        """Every pool, the SCM app's included."""
-        return [*self._pools.values(), *([self._scm] if self._scm else [])]
+        """Every pool, those of the SCM app and of FTP included."""
+        return [*self._pools.values(), *(pool for pool in (self._scm, self._ftp) if pool is not None)]
 
     def start(self) -> None:
         """Make the folders, begin to watch the content, bring the plan into force."""
@@ -171,6 +173,7 @@ class HostedSite:
         self._node.watcher.watch(self.desired.name, self._content, self._content_changed)
         self._control.open()
         self._open_scm()
+        self._bring_ftp()
         self.replan("the site was started")
         self.refresh_package()
 
@@ -180,6 +183,7 @@ class HostedSite:
         prepare_site_home(self._node.layout, desired, web_group=self._node.web_group)
         if before.limits != desired.limits:
             self._node.cgroups.create(desired.name, desired.limits)
+        self._bring_ftp()
         inputs = (before.app_settings, before.runtimes, before.hostnames)
         self.replan("the site's settings changed")
         if inputs != (desired.app_settings, desired.runtimes, desired.hostnames):
@@ -197,7 +201,8 @@ class HostedSite:
     def recycle(self, reason: str) -> None:
         """Replace every process of the site without losing a request."""
         for pool in self.pools:
-            pool.recycle(reason)
+            if pool is not self._ftp:  # its sessions depend on nothing that changes
+                pool.recycle(reason)
         self.http_pools.recycle(reason)
 
     def recycle_workers(self, reason: str) -> None:
@@ -215,7 +220,7 @@ class HostedSite:
     def sandboxes(self) -> list[SandboxRoot]:
         """Return the sandboxes that run now."""
         pools = {pid: status.id for status in self._statuses() for pid, _ in status.processes}
-        kinds = {pid: "scm" if pool_id == _SCM_POOL else "worker" for pid, pool_id in pools.items()}
+        kinds = {pid: _kind(pool_id) for pid, pool_id in pools.items()}
         return [
             SandboxRoot(pid, kinds.get(pid, "other"), pools.get(pid, "")) for pid in sorted(self._sandboxes)
         ]
@@ -259,7 +264,7 @@ class HostedSite:
             *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools),
             self.http_pools.close(),
         )
-        self._pools, self._scm = {}, None
+        self._pools, self._scm, self._ftp = {}, None, None
         await self._network.down()
         self._node.cgroups.remove(self.desired.name)
 
@@ -316,7 +321,7 @@ class HostedSite:
                 {
                     "pid": pid,
                     "state": state,
-                    "kind": "scm" if status.id == _SCM_POOL else "worker",
+                    "kind": _kind(status.id),
                     "pool": status.id,
                 }
                 for status in statuses
@@ -325,7 +330,7 @@ class HostedSite:
             "pools": [
                 {"id": status.id, "state": status.state, "reason": status.reason, "requests": status.requests}
                 for status in statuses
-                if status.id != _SCM_POOL
+                if _kind(status.id) == "worker"
             ],
             "findings": [_finding_to_json(finding) for finding in self.plan.findings],
         }
@@ -467,7 +472,7 @@ class HostedSite:
         self._scm = Pool(
             _SCM_POOL,
             listening=ListeningSocket(self._socket_path(_SCM_POOL), backlog=256, group=self._node.web_group),
-            limits=_SCM_LIMITS,
+            limits=_ONE_PROCESS,
             rapid_fails=10,
             reports_state=False,
             start_worker=self._start_scm,
@@ -475,6 +480,26 @@ class HostedSite:
             spawn=self._node.spawn,
         )
         self._scm.open()
+
+    def _bring_ftp(self) -> None:
+        """Open the way for FTP where platform and site want it; closing it ends the sessions."""
+        wanted = self._node.options.serves_ftp and self.desired.config.ftps_state != FTPS_DISABLED
+        if wanted and self._ftp is None:
+            path = self._node.layout.ftp_sockets / f"{self.desired.name}.sock"
+            self._ftp = Pool(
+                _FTP_POOL,
+                listening=ListeningSocket(path, backlog=64, group=self._node.web_group),
+                limits=_ONE_PROCESS,
+                rapid_fails=10,
+                reports_state=False,
+                start_worker=self._start_ftp,
+                output=self._output("LogFiles/kudu/ftp.log"),
+                spawn=self._node.spawn,
+            )
+            self._ftp.open()
+        elif not wanted and self._ftp is not None:
+            self._node.spawn(self._ftp.close(seconds=_CLOSE_SECONDS, reason="FTP is switched off"))
+            self._ftp = None
 
     def _log_file(self, path: str) -> LogFile:
         return LogFile(self._tree, path, owner=self.desired.uid if os.geteuid() == 0 else None)
@@ -555,6 +580,17 @@ class HostedSite:
             local="local/ScmTemp",
         )
 
+    async def _start_ftp(self, start: WorkerStart) -> Process:
+        return await self._launch(
+            platform_program("homeport.ftp.site"),
+            environment={"HOME": "/home", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"},
+            mounts=(*self._runtime_mounts(), *platform_mounts()),
+            stdin=start.listening_fd,
+            output=start.output_fd,
+            inherited=(),
+            directory="/home",
+        )
+
     async def _launch(
         self,
         program: tuple[str, ...],
@@ -565,6 +601,7 @@ class HostedSite:
         output: int,
         inherited: tuple[int, ...],
         local: str = "local",
+        directory: str = "/home/site/wwwroot",
     ) -> Process:
         root = os.geteuid() == 0
         self._processes += (
@@ -584,6 +621,7 @@ class HostedSite:
                     mounts=mounts,
                     cgroup_procs=self.cgroup_procs(),
                     network=self._network.mount_point if root else None,
+                    directory=directory,
                 ),
                 program,
                 environment=environment,
@@ -646,6 +684,10 @@ def _read(tree: TenantTree, path: str, *, limit: int) -> bytes | None:
         return tree.read(path, limit=limit)
     except (HomeportError, OSError):
         return None
+
+
+def _kind(pool_id: str) -> str:
+    return pool_id if pool_id in (_SCM_POOL, _FTP_POOL) else "worker"
 
 
 def _finding_to_json(finding: Finding) -> dict[str, object]:

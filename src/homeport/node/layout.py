@@ -129,6 +129,16 @@ class NodeLayout:
         return self.run / "c"
 
     @property
+    def ftp_certificates(self) -> Path:
+        """The folder of the certificate that the FTP front shows."""
+        return self.tls / "ftp"
+
+    @property
+    def ftp_sockets(self) -> Path:
+        """One socket a site, by which the FTP front reaches its FTP process."""
+        return self.run / "f"
+
+    @property
     def nginx_pid(self) -> Path:
         """The host's pid of the nginx master, written by the supervisor."""
         return self.run / "nginx.pid"

@@ -20,7 +20,8 @@ class PlatformOptions:
 
     `http_port`, `https_port`: where nginx listens, 0 picks a free one. `domain`: sites are `<site>.<domain>`.
     `listen`: addresses nginx binds; empty means loopback for the domain `localhost` and every address otherwise.
-    `mounts_refuse_links` is found out at the start (`link_refusal`).
+    `ftp_port` (explicit TLS) and `ftps_port` (implicit): where FTP is served, None leaves it off, 0 picks a free one; data
+    connections come to the ports of `ftp_passive`, first and last. `mounts_refuse_links` is found out at the start (`link_refusal`).
     """
 
     data: Path = field(default_factory=default_data)
@@ -29,6 +30,9 @@ class PlatformOptions:
     domain: str = "localhost"
     listen: tuple[str, ...] = ()
     mounts_refuse_links: bool = False
+    ftp_port: int | None = None
+    ftps_port: int | None = None
+    ftp_passive: tuple[int, int] = (10001, 10300)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -36,6 +40,11 @@ class PlatformOptions:
         if self.listen:
             return self.listen
         return ("127.0.0.1", "[::1]") if self.domain == "localhost" else ("0.0.0.0", "[::]")  # noqa: S104
+
+    @property
+    def serves_ftp(self) -> bool:
+        """Whether FTP is served at all."""
+        return self.ftp_port is not None or self.ftps_port is not None
 
     def to_json(self) -> str:
         """Render for a child process's command line."""
@@ -46,6 +55,7 @@ def options_from_json(text: str) -> PlatformOptions:
     """Read what `to_json` wrote. Raises `Invalid`."""
     try:
         fields = json.loads(text)
-        return PlatformOptions(**{**fields, "data": Path(fields["data"]), "listen": tuple(fields["listen"])})
+        lists = {name: tuple(fields[name]) for name in ("listen", "ftp_passive")}
+        return PlatformOptions(**{**fields, "data": Path(fields["data"]), **lists})
     except (ValueError, KeyError, TypeError) as error:
         raise Invalid(f"The platform's options are not readable: {error}.") from error

@@ -26,7 +26,7 @@ _KILL_ROUNDS = 10
 
 @dataclass(frozen=True, slots=True)
 class SandboxRoot:
-    """One sandbox: its outermost process, whether it holds the SCM app, a worker or another program, and its pool."""
+    """One sandbox: its outermost process, what it holds (`scm`, `ftp`, `worker` or `other`), and its pool."""
 
     pid: int
     kind: str

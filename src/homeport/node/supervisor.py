@@ -24,8 +24,9 @@ import structlog
 
 from homeport.model.errors import Conflict, HomeportError, Invalid, Unavailable
 from homeport.node.agent import web_group
+from homeport.node.certificates import FTP_CERTIFICATE
 from homeport.node.cgroups import find_cgroups
-from homeport.node.control_sandbox import CONTROL_UID, control_line
+from homeport.node.control_sandbox import CONTROL_UID, control_line, ftp_front_line
 from homeport.node.front import inherited_sockets, listening, make_front
 from homeport.node.layout import NodeLayout, node_layout
 from homeport.node.link_refusal import mounts_refuse_links, without_links
@@ -45,7 +46,7 @@ _PROGRAMS = {
     "nft": "nftables",
 }
 _READY_SECONDS = 60.0
-_STOP_SECONDS = {"control": 3.0, "nginx": 2.0, "agent": 4.0}
+_STOP_SECONDS = {"control": 3.0, "nginx": 2.0, "agent": 4.0, "ftp": 2.0}
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 _POLL_SECONDS = 0.01
@@ -105,15 +106,21 @@ class Supervisor:
             options,
             http_port=_port(options, options.http_port),
             https_port=_port(options, options.https_port),
+            ftp_port=_port_or_none(options, options.ftp_port),
+            ftps_port=_port_or_none(options, options.ftps_port),
         )
         self._layout = node_layout(options.data)
         self._say = say
         self._listeners: tuple[int, ...] = ()
+        self._ftp_listeners: tuple[int, ...] = ()
+        self._ftps_listeners: tuple[int, ...] = ()
         self._children = [
             Child("agent", self._start_agent),
             Child("nginx", self._start_nginx),
             Child("control", self._start_control),
         ]
+        if options.serves_ftp:
+            self._children.append(Child("ftp", self._start_ftp))
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises a `HomeportError` when the platform cannot be started."""
@@ -127,7 +134,7 @@ class Supervisor:
             _clean(self._layout)
             refused = mounts_refuse_links(self._layout.nginx)
             self._options = replace(self._options, mounts_refuse_links=refused)
-            with self._front():
+            with self._front(), self._ftp():
                 await self._run_children(stop)
 
     async def _run_children(self, stop: asyncio.Event) -> None:
@@ -155,6 +162,16 @@ class Supervisor:
         with listening(options.addresses, (options.http_port, options.https_port)) as self._listeners:
             yield
 
+    @contextlib.contextmanager
+    def _ftp(self) -> Iterator[None]:
+        """Listen for FTP; who connects while its process is being started waits."""
+        addresses, options = self._options.addresses, self._options
+        with (
+            listening(addresses, _given(options.ftp_port)) as self._ftp_listeners,
+            listening(addresses, _given(options.ftps_port)) as self._ftps_listeners,
+        ):
+            yield
+
     async def _serve(self) -> None:
         for child in self._children:
             await child.start()
@@ -175,6 +192,8 @@ class Supervisor:
                 "control_socket": str(self._layout.control_socket),
                 "http": http,
                 "https": https,
+                **({"ftp": options.ftp_port} if options.ftp_port is not None else {}),
+                **({"ftps": options.ftps_port} if options.ftps_port is not None else {}),
                 "domain": options.domain,
                 "pid": os.getpid(),
             },
@@ -183,6 +202,12 @@ class Supervisor:
         self._say(f"http   {http}  (sites: http://SITE.{options.domain}:{options.http_port})")
         self._say(f"https  {https}  (authority to trust: {self._layout.tls / 'ca.pem'})")
         self._say(f"scm    http://SITE.scm.{options.domain}:{options.http_port}")
+        for scheme, port, tls in (
+            ("ftp", options.ftp_port, "explicit"),
+            ("ftps", options.ftps_port, "implicit"),
+        ):
+            if port is not None:
+                self._say(f"{scheme:<7}{scheme}://ftp.{options.domain}:{port}  ({tls} TLS)")
         for limit in find_cgroups(self._layout.run.name).missing if os.geteuid() == 0 else ():
             self._say(f"note   this machine offers no {limit}: sites run without it")
         if os.geteuid() != 0:
@@ -199,6 +224,9 @@ class Supervisor:
         line += ["--agent-socket", str(layout.agent_socket), "--socket", str(layout.control_socket)]
         line += ["--auth-socket", str(layout.auth_socket), "--domain", self._options.domain]
         line += ["--http-port", str(self._options.http_port), "--https-port", str(self._options.https_port)]
+        for name, port in (("ftp", self._options.ftp_port), ("ftps", self._options.ftps_port)):
+            if port is not None:
+                line += [f"--{name}-port", str(port)]
         sandboxed = control_line(layout, line, web_group=web_group())
         return await self._start_ours("control", sandboxed, layout.control_socket)
 
@@ -215,6 +243,24 @@ class Supervisor:
             )
         await self._await_ready(name, process, lambda: _accepts(socket.AF_UNIX, str(ready)))
         return process
+
+    async def _start_ftp(self) -> Process:
+        """Start the FTP front; its listening sockets take connections already."""
+        layout, inherited = self._layout, (*self._ftp_listeners, *self._ftps_listeners)
+        first, last = self._options.ftp_passive
+        arguments = ["--auth-socket", str(layout.auth_socket), "--sites", str(layout.ftp_sockets)]
+        arguments += ["--certificate", str(layout.ftp_certificates / FTP_CERTIFICATE)]
+        arguments += ["--explicit", ",".join(map(str, self._ftp_listeners))]
+        arguments += ["--implicit", ",".join(map(str, self._ftps_listeners))]
+        arguments += ["--passive-first", str(first), "--passive-last", str(last)]
+        with (layout.logs / "ftp.log").open("ab") as log:
+            return start_process(
+                ftp_front_line(layout, arguments, web_group=web_group()),
+                environment=TRUSTED_ENVIRONMENT | _own_environment(),
+                stdin=subprocess.PIPE,
+                output=log.fileno(),
+                inherited=inherited,
+            )
 
     async def _start_nginx(self) -> Process:
         layout = self._layout
@@ -288,6 +334,14 @@ def _which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
+def _given(port: int | None) -> tuple[int, ...]:
+    return () if port is None else (port,)
+
+
+def _port_or_none(options: PlatformOptions, port: int | None) -> int | None:
+    return None if port is None else _port(options, port)
+
+
 def _port(options: PlatformOptions, port: int) -> int:
     """Return a port that is free on the first address; 0 asks the kernel for one. Raises `Conflict`."""
     address = options.addresses[0]
@@ -296,11 +350,9 @@ def _port(options: PlatformOptions, port: int) -> int:
         try:
             probe.bind((address.strip("[]"), port))
         except PermissionError as error:
-            raise Invalid(f"Port {port} needs root; choose another with --http and --https.") from error
+            raise Invalid(f"Port {port} needs root; choose another.") from error
         except OSError as error:
-            raise Conflict(
-                f"Port {port} is in use; choose another with --http and --https, 0 picks a free one."
-            ) from error
+            raise Conflict(f"Port {port} is in use; choose another, 0 picks a free one.") from error
         taken: int = probe.getsockname()[1]
         return taken
 
@@ -320,7 +372,7 @@ def _only_one(layout: NodeLayout) -> Iterator[None]:
 
 def _make_folders(layout: NodeLayout) -> None:
     passed = (
-        *(layout.run, layout.sockets, layout.nginx),
+        *(layout.run, layout.sockets, layout.ftp_sockets, layout.nginx),
         *(layout.content, layout.spool, layout.spool_view, layout.certificates_view),
     )
     control = (layout.control, layout.control_socket.parent)

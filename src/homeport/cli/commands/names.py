@@ -74,7 +74,7 @@ def hosts(
     with open_control(data) as control:
         status, sites = control.status(), control.sites()
     names = [[*site["hostnames"], f"{site['name']}.scm.{status['domain']}"] for site in sites]
-    lines = hosts_lines(address, names)
+    lines = hosts_lines(address, [*names, *([[f"ftp.{status['domain']}"]] if status["ftp"] else [])])
     if not write:
         for line in lines:
             show_line(line)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,30 @@ Listen = Annotated[
         show_default="loopback for the domain localhost, every address otherwise",
     ),
 ]
+Ftp = Annotated[
+    int | None,
+    typer.Option(
+        "--ftp",
+        min=0,
+        max=65535,
+        help="Port for FTP with explicit TLS, 21 by custom; 0 picks a free one.",
+        show_default="off",
+    ),
+]
+Ftps = Annotated[
+    int | None,
+    typer.Option(
+        "--ftps",
+        min=0,
+        max=65535,
+        help="Port for FTP with implicit TLS, 990 by custom; 0 picks a free one.",
+        show_default="off",
+    ),
+]
+FtpPassive = Annotated[
+    str,
+    typer.Option("--ftp-passive", metavar="FIRST-LAST", help="Ports for the data connections of FTP."),
+]
 
 _SAMPLE_SITE = "sample"
 _SAMPLE_EXTENSION = "python361x64"
@@ -44,12 +69,17 @@ def up(
     https: HttpsPort = 8443,
     domain: Domain = "localhost",
     listen: Listen = None,
+    ftp: Ftp = None,
+    ftps: Ftps = None,
+    ftp_passive: FtpPassive = "10001-10300",
 ) -> None:
     """Run the whole platform in the foreground until it is told to stop.
 
     Prints a line for each address, then a line that starts with `ready`.
     """
-    _run(_platform_options(data, http=http, https=https, domain=domain, listen=listen), say=show_line)
+    options = _platform_options(data, http=http, https=https, domain=domain, listen=listen)
+    passive = _port_range(ftp_passive)
+    _run(replace(options, ftp_port=ftp, ftps_port=ftps, ftp_passive=passive), say=show_line)
 
 
 def run_sample(
@@ -93,8 +123,9 @@ def status(*, data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
         return
-    for name in ("http", "https", "domain", "data", "agent", "version"):
-        show_line(f"{name:<10}{found[name]}")
+    for name in ("http", "https", "ftp", "domain", "data", "agent", "version"):
+        if found[name] is not None:
+            show_line(f"{name:<10}{found[name]}")
     show_line(f"{'sites':<10}{found['sites']} ({found['running']} running, {found['processes']} processes)")
     for missing in found["missing"]:
         show_line(f"{'missing':<10}{missing}")
@@ -118,6 +149,13 @@ def _platform_options(
         domain=domain.lower(),
         listen=tuple(listen or ()),
     )
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 1024 <= int(first) <= int(last) <= 65535):
+        raise Invalid(f"'{text}' is no range of ports: write FIRST-LAST, from 1024 to 65535.")
+    return int(first), int(last)
 
 
 def _run(options: PlatformOptions, *, say: Callable[[str], None]) -> None:

@@ -135,6 +135,10 @@ def set_config(
     http_log_days: Annotated[
         int | None, typer.Option("--http-log-days", help="For how many days; 0: as long as there is room.")
     ] = None,
+    ftps_state: Annotated[
+        str | None,
+        typer.Option("--ftps-state", metavar="AllAllowed|FtpsOnly|Disabled", help="How it takes FTP."),
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -145,6 +149,7 @@ def set_config(
         "http_logging": http_logging,
         "http_log_megabytes": http_log_megabytes,
         "http_log_days": http_log_days,
+        "ftps_state": ftps_state,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     with open_control(data) as control:
@@ -153,7 +158,7 @@ def set_config(
         show_json(site["config"])
         return
     for key, value in site["config"].items():
-        show_line(f"{key:<20}{str(value).lower()}")
+        show_line(f"{key:<20}{str(value).lower() if isinstance(value, bool) else value}")
 
 
 @app.command()
@@ -190,6 +195,8 @@ def _show_basics(site: Mapping[str, Any]) -> None:
     show_line(f"url       {site['url']}")
     show_line(f"https     {site['https_url']}")
     show_line(f"scm       {site['scm_url']}")
+    if site["ftp_url"]:
+        show_line(f"ftp       {site['ftp_url']}")
     show_line(f"user      {site['publishing']['user']}")
     show_line(f"password  {site['publishing']['password']}")
 

@@ -9,19 +9,24 @@ from homeport.control.secrets_at_rest import SecretBox
 from homeport.control.store.schema import PUBLISHING_USERS, SITES
 from homeport.model.errors import NotFound
 from homeport.model.secret import Secret
+from homeport.model.site import FTPS_ONLY, SiteConfig
 
 _SWITCHES = {"scm": SITES.c.basic_auth_scm, "ftp": SITES.c.basic_auth_ftp}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishingAccess:
-    """What opens one site by user and password: its own credentials, the user of all sites, and the switches."""
+    """What opens one site by user and password: its own credentials, the user of all sites, and the switches.
+
+    `ftps_state` is as in `model.site.SiteConfig`.
+    """
 
     user: str
     password: Secret
     shared: tuple[str, Secret] | None = None
     scm: bool = True
     ftp: bool = True
+    ftps_state: str = FTPS_ONLY
 
 
 class PublishingStore:
@@ -44,6 +49,7 @@ class PublishingStore:
                 shared=self._user(connection),
                 scm=row["basic_auth_scm"],
                 ftp=row["basic_auth_ftp"],
+                ftps_state=SiteConfig(**row["config"]).ftps_state,
             )
 
     def set_basic_auth(self, site: str, switches: Mapping[str, bool]) -> None:

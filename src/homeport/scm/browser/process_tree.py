@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_LABELS = {"scm": "SCM site", "worker": "worker"}
+_LABELS = {"ftp": "FTP", "scm": "SCM site", "worker": "worker"}
 
 
 def process_tree(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
