@@ -110,7 +110,22 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FastCgiPool:
+class PoolSettings:
+    """The settings of one FastCGI `<application>`; `max_instances` 0: as many as make sense. The defaults are IIS's."""
+
+    max_instances: int = 0
+    idle_timeout_seconds: int = 300
+    activity_timeout_seconds: int = 70
+    request_timeout_seconds: int = 90
+    instance_max_requests: int = 200
+    queue_length: int = 1000
+    rapid_fails_per_minute: int = 10
+    signal_before_terminate_seconds: int = 0
+    stderr_mode: StderrMode = StderrMode.RETURN_STDERR_IN_500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastCgiPool(PoolSettings):
     """Processes that answer one (fullPath, arguments) pair.
 
     `id` is short, safe in a file name and derived from the pair alone, so it outlives every other change.
@@ -118,7 +133,7 @@ class FastCgiPool:
     (for `PoolKind.WSGI` the interpreter alone: the agent adds its worker). `runtime_folder` is the
     `InstalledRuntime.folder` it runs on, None for a program that is no Python. `app_settings` are in document order
     with paths mapped; the last of two equal keys counts. `restart_regex` is matched against changed files below the
-    content folder, written with backslashes; empty: nothing is watched. `max_instances` 0: as many as make sense.
+    content folder, written with backslashes; empty: nothing is watched.
     """
 
     id: str
@@ -129,15 +144,6 @@ class FastCgiPool:
     app_settings: tuple[tuple[str, str], ...] = ()
     restart_regex: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
-    max_instances: int = 0
-    idle_timeout_seconds: int = 300
-    activity_timeout_seconds: int = 70
-    request_timeout_seconds: int = 90
-    instance_max_requests: int = 200
-    queue_length: int = 1000
-    rapid_fails_per_minute: int = 10
-    signal_before_terminate_seconds: int = 0
-    stderr_mode: StderrMode = StderrMode.RETURN_STDERR_IN_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

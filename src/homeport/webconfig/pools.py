@@ -1,17 +1,17 @@
 """From a FastCGI handler to the pool of processes that answers it."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from homeport.model.errors import Invalid
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.bounds import MOST_PATHS, bounded_expand
 from homeport.webconfig.document import Document
-from homeport.webconfig.plan import FastCgi, FastCgiPool, PoolKind, Refuse, SiteFacts
+from homeport.webconfig.plan import FastCgi, FastCgiPool, PoolKind, PoolSettings, Refuse, SiteFacts
 from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
 from homeport.webconfig.sections.app_settings import read_app_settings
-from homeport.webconfig.sections.fast_cgi import EXTENSION_SETTINGS, Application, PoolSettings
+from homeport.webconfig.sections.fast_cgi import EXTENSION_SETTINGS, Application
 from homeport.webconfig.sections.handlers import Handler
 from homeport.webconfig.values import MappedValue, ValueMapper, known_variables
 from homeport.windows.argument_paths import MappedArgument, map_arguments
@@ -195,15 +195,7 @@ class PoolCompiler:
             program=program,
             runtime_folder=runtime.folder if runtime else None,
             environment_variables=environment,
-            max_instances=settings.max_instances,
-            idle_timeout_seconds=settings.idle_timeout_seconds,
-            activity_timeout_seconds=settings.activity_timeout_seconds,
-            request_timeout_seconds=settings.request_timeout_seconds,
-            instance_max_requests=settings.instance_max_requests,
-            queue_length=settings.queue_length,
-            rapid_fails_per_minute=settings.rapid_fails_per_minute,
-            signal_before_terminate_seconds=settings.signal_before_terminate_seconds,
-            stderr_mode=settings.stderr_mode,
+            **asdict(settings),
         )
         return _Pool(pool=pool, findings=findings)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from homeport.webconfig.document import Element
-from homeport.webconfig.plan import StderrMode
+from homeport.webconfig.plan import PoolSettings
 from homeport.webconfig.reading import Fault, Range, boolean, count_entries, number, required, word
 from homeport.webconfig.schema import AttributeRow, ElementRow, Support, full
 
@@ -55,21 +55,6 @@ TABLE = ElementRow(
         ),
     ),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSettings:
-    """The settings of one `<application>`; the defaults are IIS's schema."""
-
-    max_instances: int = 0
-    idle_timeout_seconds: int = 300
-    activity_timeout_seconds: int = 70
-    request_timeout_seconds: int = 90
-    instance_max_requests: int = 200
-    queue_length: int = 1000
-    rapid_fails_per_minute: int = 10
-    signal_before_terminate_seconds: int = 0
-    stderr_mode: StderrMode = StderrMode.RETURN_STDERR_IN_500
 
 
 EXTENSION_SETTINGS = PoolSettings(
