@@ -393,6 +393,30 @@ def _fact(pid: int, name: str) -> str:
     return found[1]
 
 
+def test_a_client_that_never_comes_for_its_data_holds_one_port(server: Server) -> None:
+    (front,) = _programs(server.platform, "homeport.ftp.front")
+    with server.session() as client:
+        for _ in range(20):
+            client.sendcmd("PASV")
+        before = len(os.listdir(f"/proc/{front}/fd"))
+        for _ in range(400):  # more than there are ports
+            client.sendcmd("PASV")
+        assert len(os.listdir(f"/proc/{front}/fd")) <= before + 2
+        assert "site" in client.nlst("/")
+
+
+def test_an_aborted_transfer_leaves_the_session(server: Server) -> None:
+    with server.session() as client:
+        put(client, "/data/large.bin", bytes(20_000_000))
+        client.voidcmd("TYPE I")
+        with client.transfercmd("RETR /data/large.bin") as data:
+            data.recv(1000)
+            refused(lambda: client.sendcmd("ABOR"), "426")
+            assert client.getresp().startswith("226")
+        assert get(client, "/data/large.bin") == bytes(20_000_000)
+        client.delete("/data/large.bin")
+
+
 def test_who_breaks_off_disturbs_nobody(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(3):

@@ -1,7 +1,6 @@
 """Data connections: a passive port for the client, and one end of a pair of sockets for the site's process."""
 
 import asyncio
-import contextlib
 import random
 import socket
 import ssl
@@ -13,6 +12,7 @@ from homeport.model.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
 _CONNECT_SECONDS = 30.0
+_STALLED_SECONDS = 300.0
 _CHUNK = 65536
 
 
@@ -32,51 +32,60 @@ def listen(address: str, family: socket.AddressFamily, first: int, last: int) ->
     raise Unavailable("Every port for data connections is in use.")
 
 
-async def carry(
-    listener: socket.socket, site: socket.socket, *, client: str, context: ssl.SSLContext | None
-) -> None:
-    """Take the one connection of this client and carry its bytes to and from the site's end; closes both."""
-    try:
-        with listener:
-            accepted = await _accept(listener, client)
-        inner = await streams(site, None)
+class DataConnection:
+    """One connection between a client and the site's process, which has the other end of `site`.
+
+    `context` encrypts the client's side, None leaves it in plain text.
+    """
+
+    def __init__(
+        self, listener: socket.socket, site: socket.socket, *, client: str, context: ssl.SSLContext | None
+    ) -> None:
+        self._listener = listener
+        self._site = site
+        self._client = client
+        self._context = context
+        self.connected = False
+        """Whether the client has come."""
+
+    async def run(self) -> None:
+        """Wait for the client, then carry bytes until the site's process ends the transfer."""
         try:
-            outer = await streams(accepted, context)
+            with self._listener:
+                accepted = await self._accept()
+            self.connected = True
+            await self._carry(accepted)
+        except OSError as error:
+            _log.info("ftp.data-connection", client=self._client, reason=str(error) or type(error).__name__)
+        finally:
+            self._site.close()
+
+    async def _accept(self) -> socket.socket:
+        """Take the client's connection; whoever else connects is turned away."""
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            while True:
+                accepted, address = await asyncio.get_running_loop().sock_accept(self._listener)
+                if address[0] == self._client:
+                    return accepted
+                accepted.close()
+
+    async def _carry(self, accepted: socket.socket) -> None:
+        inner = await streams(self._site, None)
+        try:
+            outer = await streams(accepted, self._context)
         except BaseException:
             accepted.close()
             inner[1].transport.abort()
             raise
-        await _both_ways(inner, outer)
-    except OSError as error:
-        _log.info("ftp.data-connection", client=client, reason=str(error) or type(error).__name__)
-    finally:
-        site.close()
-
-
-async def _accept(listener: socket.socket, client: str) -> socket.socket:
-    """Wait for the client; whoever else connects is turned away."""
-    async with asyncio.timeout(_CONNECT_SECONDS):
-        while True:
-            accepted, address = await asyncio.get_running_loop().sock_accept(listener)
-            if address[0] == client:
-                return accepted
-            accepted.close()
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def _both_ways(inner: Streams, outer: Streams) -> None:
-    """Carry bytes until the site's process closes its end: it knows when a transfer is complete."""
-    upwards = asyncio.create_task(_upwards(outer[0], inner[1]))
-    try:
-        await _copy(inner[0], outer[1])
-    finally:
-        upwards.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await upwards
-        inner[1].transport.abort()
-        await close(outer[1])
+        upwards = asyncio.create_task(_upwards(outer[0], inner[1]))
+        try:
+            await _copy(inner[0], outer[1])
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await close(outer[1])
+        finally:
+            upwards.cancel()
+            inner[1].transport.abort()
+            outer[1].transport.abort()
 
 
 async def _upwards(outer: asyncio.StreamReader, inner: asyncio.StreamWriter) -> None:
@@ -88,6 +97,8 @@ async def _upwards(outer: asyncio.StreamReader, inner: asyncio.StreamWriter) -> 
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Copy until the end. Raises `OSError` when either side breaks off, or does not take anything for a while."""
     while data := await source.read(_CHUNK):
         target.write(data)
-        await target.drain()
+        async with asyncio.timeout(_STALLED_SECONDS):
+            await target.drain()

@@ -8,7 +8,7 @@ import structlog
 from homeport.ftp.commands import FEATURES_REPLY, PASSED_ON, read_command
 from homeport.ftp.front.certificate import Certificate
 from homeport.ftp.front.control_connection import ControlConnection
-from homeport.ftp.front.data_connections import carry, listen
+from homeport.ftp.front.data_connections import DataConnection, listen
 from homeport.ftp.front.options import FrontOptions
 from homeport.ftp.front.sign_in import SignedIn, SignIn
 from homeport.ftp.front.site_channel import SiteChannel, connect
@@ -18,6 +18,7 @@ _log = structlog.get_logger(__name__)
 _SIGN_IN_SECONDS = 60.0
 _LAST_TRANSFERS_SECONDS = 30.0
 _MOST_ATTEMPTS = 3
+_MOST_TRANSFERS = 3
 _TLS = ("TLS", "TLS-C", "SSL")
 _AWAY = "421 The service is not available at the moment; try again shortly."
 _FAMILY_NUMBERS = {socket.AF_INET: "1", socket.AF_INET6: "2"}
@@ -37,7 +38,7 @@ class Session:
         self._user: str | None = None
         self._attempts = 0
         self._private_data = False
-        self._transfers: set[asyncio.Task[None]] = set()
+        self._transfers: dict[asyncio.Task[None], DataConnection] = {}
 
     async def run(self, *, implicit: bool) -> None:
         """Serve the client until it leaves; `implicit`: TLS comes before the first word.
@@ -201,9 +202,11 @@ class Session:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         context = self._certificate.context() if self._private_data else None
-        transfer = asyncio.create_task(carry(listener, ours, client=client.address, context=context))
-        self._transfers.add(transfer)
-        transfer.add_done_callback(self._transfers.discard)
+        self._end_transfers_before()
+        data = DataConnection(listener, ours, client=client.address, context=context)
+        transfer = asyncio.create_task(data.run())
+        self._transfers[transfer] = data
+        transfer.add_done_callback(self._transfers.pop)
         await site.hand_over(theirs, _passive(command, listener.getsockname()))
 
     def _refusal(self, command: str, argument: str, *, plain_allowed: bool) -> str | None:
@@ -217,10 +220,16 @@ class Session:
             return "200 Only EPSV from here on."
         return None if argument in ("", number) else f"522 Network protocol not supported, use ({number})."
 
+    def _end_transfers_before(self) -> None:
+        """Give up ports that no client came to; of other transfers only the newest may still be on their way."""
+        connected = [task for task, data in self._transfers.items() if data.connected]
+        for task in self._transfers.keys() - set(connected[1 - _MOST_TRANSFERS :]):
+            task.cancel()
+
     async def _end_transfers(self) -> None:
         """Let data that the site's process has given away reach the client."""
         if self._transfers:
-            _, left = await asyncio.wait(self._transfers, timeout=_LAST_TRANSFERS_SECONDS)
+            _, left = await asyncio.wait(list(self._transfers), timeout=_LAST_TRANSFERS_SECONDS)
             for task in left:
                 task.cancel()
 

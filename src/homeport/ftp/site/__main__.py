@@ -6,8 +6,6 @@ import signal
 import socket
 import sys
 
-from homeport.ftp.site.server import serve
-
 
 def main() -> None:
     """Serve sessions until SIGTERM, or until there has been none for a while."""
@@ -19,6 +17,10 @@ def main() -> None:
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
+    # pyftpdlib loads pyOpenSSL where it finds one, the system's too; TLS is the front's.
+    sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+    from homeport.ftp.site.server import serve
+
     serve(listening)
 
 
