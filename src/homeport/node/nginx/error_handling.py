@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from homeport.node.nginx.http_pools import proxy_errors
+from homeport.node.nginx.http_pools import POOL_ERRORS, own_errors, proxy_errors
 from homeport.node.nginx.pages import (
     ERROR,
     FAILED,
     NGINX_ERRORS,
     TOO_LARGE,
+    answer,
     failed_location,
+    owner_line,
+    page,
     status_location,
     too_large_location,
 )
@@ -31,11 +34,15 @@ _TOO_LARGE_SUB_STATUS = 13
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorHandling:
-    """Compiles what concerns errors of one `FolderConfiguration`; `suffix` makes its names its own."""
+    """Compiles what concerns errors of one `FolderConfiguration`; `suffix` makes its names its own.
+
+    `proxies` tells whether the site has httpPlatform pools.
+    """
 
     site: str
     suffix: str
     settings: FolderSettings
+    proxies: bool = False
 
     @property
     def are_own(self) -> bool:
@@ -73,6 +80,10 @@ class ErrorHandling:
             if any(page.sub_status != ANY_SUB_STATUS for page in pages)
         ]
 
+    def before(self, action: Action) -> list[Node]:
+        """Give what goes before the directives of an action."""
+        return [own_errors(self.suffix)] if self.are_own and isinstance(action, ProxyToPool) else []
+
     def around(self, action: Action) -> list[Node]:
         """Give the directives that hold where an action answers; they go behind its own."""
         if not self.are_own:
@@ -96,6 +107,7 @@ class ErrorHandling:
             return []
         own = [str(status) for status in self._by_status]
         before: list[Node] = [*self._headers, *self._error_pages(leave_others=False)]
+        before += [directive("set", _SUB_STATUS, "0")] * self._knows_sub_status
         if self.settings.http_errors.replaces_answers:
             answered = If(
                 Variable("upstream_header_time"),
@@ -110,7 +122,22 @@ class ErrorHandling:
             failed_location(self.site, self._failed, before=before, bare=own),
             too_large_location(self._too_large, headers=self._headers),
             *(node for at, page in enumerate(self._pages) for node in self._page_location(at, page)),
+            *(self._pool_errors() if self.proxies else []),
         ]
+
+    def _pool_errors(self) -> list[Node]:
+        """Give the locations that answer for httpPlatform pools (`POOL_ERRORS`)."""
+        nodes: list[Node] = []
+        for name, (status, sub_status, title, text) in POOL_ERRORS.items():
+            ours = page(title, text, owner=owner_line(self.site))
+            ends = (
+                self.refusal(status, sub_status=sub_status)
+                if self.has_page(int(status))
+                else answer(status, ours)
+            )
+            around = [*self._headers, *self._error_pages(leave_others=False)]
+            nodes.append(block("location", f"{name}_{self.suffix}", body=[*around, *ends]))
+        return nodes
 
     @property
     def _pages(self) -> tuple[ErrorPage, ...]:
@@ -119,8 +146,8 @@ class ErrorHandling:
     @property
     def _by_status(self) -> dict[int, list[ErrorPage]]:
         found: dict[int, list[ErrorPage]] = {}
-        for page in self._pages:
-            found.setdefault(page.status, []).append(page)
+        for one in self._pages:
+            found.setdefault(one.status, []).append(one)
         return found
 
     @property

@@ -36,12 +36,16 @@ def _filter_map(variable: Variable, entries: Sequence[Entry]) -> Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderConfiguration:
-    """Compiles settings that one or more folders of a site have; `number` tells them from the site's others."""
+    """Compiles settings that one or more folders of a site have; `number` tells them from the site's others.
+
+    `proxies` tells whether the site has httpPlatform pools.
+    """
 
     site: str
     number: int
     settings: FolderSettings
     most_body_bytes: int
+    proxies: bool = False
 
     def maps(self) -> list[Node]:
         """Give the blocks that stand outside the server block."""
@@ -82,12 +86,13 @@ class FolderConfiguration:
             If(_REFUSED, self.errors.refusal("404", sub_status="3")),
         ]
 
-    def around(self, action: Action) -> list[Node]:
-        """Give the directives that hold where an action answers."""
+    def around(self, action: Action, *, limits_body: bool = True) -> list[Node]:
+        """Give the directives that hold where an action answers; `limits_body` False where that is said already."""
         protocol = self.settings.http_protocol
         body = min(self.settings.request_filtering.max_content_length, self.most_body_bytes)
         return [
-            directive("client_max_body_size", str(max(body, 1))),  # 0 would mean: as many as they like
+            # 0 would mean: as many as they like.
+            *([directive("client_max_body_size", str(max(body, 1)))] if limits_body else []),
             *custom_headers(protocol.custom_headers),
             *([] if protocol.allow_keep_alive else [directive("keepalive_timeout", "0")]),
             *(self._files() if isinstance(action, StaticFiles) else ()),
@@ -98,7 +103,7 @@ class FolderConfiguration:
     def before(self, action: Action) -> list[Node]:
         """Give what goes before an action's own directives."""
         refuses = isinstance(action, ProxyToPool) and not self.settings.web_socket
-        return refuse_web_sockets() if refuses else []
+        return [*self.errors.before(action), *(refuse_web_sockets() if refuses else [])]
 
     def locations(self) -> list[Node]:
         """Give the locations that folders with these settings refer to."""
@@ -107,7 +112,9 @@ class FolderConfiguration:
     @property
     def errors(self) -> ErrorHandling:
         """What concerns errors."""
-        return ErrorHandling(site=self.site, suffix=self._suffix, settings=self.settings)
+        return ErrorHandling(
+            site=self.site, suffix=self._suffix, settings=self.settings, proxies=self.proxies
+        )
 
     @property
     def _suffix(self) -> str:

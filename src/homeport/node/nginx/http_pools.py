@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from homeport.node.nginx.forwarding import DROPPED_HEADERS, IGNORED_RESPONSE_HEADERS
 from homeport.node.nginx.pages import FAILED, answer, owner_line, page
 from homeport.node.nginx.sockets import socket_path
-from homeport.node.nginx.writer import Argument, If, Node, Plain, Variable, block, directive
+from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import HttpPool
 
 _KEPT_CONNECTIONS = "64"
@@ -34,6 +34,16 @@ _WEB_SOCKET_TO = Variable("homeport_web_socket_to")
 _NOT_STARTED = "@homeport_not_started"
 _NO_ANSWER = "@homeport_no_answer"
 _REFUSED_LOCATION = "@homeport_no_web_sockets"
+_TO_OWN_PAGE = "417"
+"""One more status that nothing else uses."""
+_OWN_ERRORS = Variable("homeport_own_errors")
+"""What the names of the locations end with that answer for the errors of the folder's pools; empty: there are none."""
+POOL_ERRORS = {
+    _NOT_STARTED: ("502", "3", "Bad gateway", "The site could not be started."),
+    _NO_ANSWER: ("502", "3", "Bad gateway", "The site failed to answer this request."),
+    _REFUSED_LOCATION: ("503", "0", "Service unavailable", "This site does not take WebSockets."),
+}
+"""The errors of pools, by their locations: status and sub-status (IIS reference §4.5), words for visitors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +81,12 @@ def failing(pools: Sequence[HttpPool]) -> list[Node]:
     """Say where the requests of a site go that no process answered: a location of such a pool chooses by itself."""
     if not pools:
         return [directive("error_page", "502", "504", "=", FAILED)]
-    return [directive("set", _FAILED_TO, FAILED), *proxy_errors()]
+    return [directive("set", _FAILED_TO, FAILED), directive("set", _OWN_ERRORS, ""), *proxy_errors()]
+
+
+def own_errors(suffix: str) -> Node:
+    """Send the errors of pools to locations of a folder's own, whose names end so."""
+    return directive("set", _OWN_ERRORS, suffix)
 
 
 def proxy_errors() -> list[Node]:
@@ -88,11 +103,24 @@ def pass_to_http_pool(site: str, pool: HttpPool, entrances: HttpEntrances) -> li
     aside = _TO_WEB_SOCKET if entrances.web_sockets else _NO_WEB_SOCKETS
     return [
         directive("set", _FAILED_TO, f"@homeport_start_{_name(pool)}"),
-        directive("set", _BACK_TO, f"@homeport_app_{_name(pool)}"),
         directive("set", _WEB_SOCKET_TO, f"@homeport_web_socket_{_name(pool)}"),
         If(_WEB_SOCKET, (directive("return", aside),)),
         *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds),
     ]
+
+
+def pass_again(site: str, pool: HttpPool, entrances: HttpEntrances) -> list[Node]:
+    """Make what a location needs to which the activator sends requests back."""
+    return [
+        directive("set", _FAILED_TO, _NO_ANSWER),
+        directive("client_max_body_size", "0"),  # looked at where the request came in
+        *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds),
+    ]
+
+
+def back_to(location: str) -> Node:
+    """Send requests back to this location when the activator has started a process."""
+    return directive("set", _BACK_TO, location)
 
 
 def refuse_web_sockets() -> list[Node]:
@@ -105,13 +133,17 @@ def http_pool_locations(site: str, pools: Sequence[HttpPool], entrances: HttpEnt
     if not pools:
         return []
     owner = owner_line(site)
-    away = page("Bad gateway", "The site could not be started.", owner=owner)
-    silent = page("Bad gateway", "The site failed to answer this request.", owner=owner)
-    refused = page("Service unavailable", "This site does not take WebSockets.", owner=owner)
     nodes: list[Node] = [
-        block("location", _NOT_STARTED, body=answer("502", away)),
-        block("location", _NO_ANSWER, body=answer("502", silent)),
-        block("location", _REFUSED_LOCATION, body=answer("503", refused)),
+        block(
+            "location",
+            name,
+            body=[
+                directive("error_page", _TO_OWN_PAGE, "=", Text(f"{name}_", _OWN_ERRORS)),
+                If(_OWN_ERRORS, (directive("return", _TO_OWN_PAGE),)),
+                *answer(status, page(title, text, owner=owner)),
+            ],
+        )
+        for name, (status, _, title, text) in POOL_ERRORS.items()
     ]
     for pool in pools:
         nodes += _pool_locations(site, pool, entrances)
@@ -128,11 +160,6 @@ def _pool_locations(site: str, pool: HttpPool, entrances: HttpEntrances) -> list
         *_proxied(site, pool, entrances, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)),
     ]
     return [
-        block(
-            "location",
-            f"@homeport_app_{name}",
-            body=[*again, *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds)],
-        ),
         block("location", f"@homeport_web_socket_{name}", body=web_socket),
         block(
             "location",
@@ -171,6 +198,9 @@ def _start(site: str, pool: HttpPool, entrances: HttpEntrances, body_kept: Node)
         directive("proxy_pass_request_headers", "off"),
         directive("proxy_pass_request_body", "off"),
         directive("proxy_read_timeout", _START_SECONDS),
+        # The agent's own page for visitors is as ours, but a site may have another.
+        directive("proxy_intercept_errors", "on"),
+        *proxy_errors(),
         # The one who orders nginx about here is the agent.
         directive(
             "proxy_ignore_headers", *(name for name in IGNORED_RESPONSE_HEADERS if name != "X-Accel-Redirect")

@@ -6,10 +6,11 @@ Most folders have one rule that matches everything, which then stands in the fol
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeport.node.nginx.folder_settings import FolderConfiguration
+from homeport.node.nginx.http_pools import back_to
 from homeport.node.nginx.pages import answer, owner_line, page
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
@@ -46,6 +47,8 @@ _WORDS = {
 
 PassTo = Callable[[FastCgi | ProxyToPool], Sequence[Node]]
 """Gives the directives that hand a request to a pool."""
+PassAgain = Callable[[ProxyToPool], Sequence[Node]]
+"""Gives those for a request that has waited until a process of the pool was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +73,16 @@ class _Folder:
 class RuleCompiler:
     """Compiles the rules of one site.
 
-    `pass_to` says how a pool is reached; `most_body_bytes` bounds the bodies that the plan's settings allow.
+    `pass_to` says how a pool is reached, `pass_again` how from the activator; `most_body_bytes` bounds the bodies that the plan's settings allow.
     """
 
-    def __init__(self, site: str, plan: HostingPlan, *, pass_to: PassTo, most_body_bytes: int) -> None:
+    def __init__(
+        self, site: str, plan: HostingPlan, *, pass_to: PassTo, pass_again: PassAgain, most_body_bytes: int
+    ) -> None:
         self._site = site
         self._rewrites = bool(plan.rewriting)
         self._pass_to = pass_to
+        self._pass_again = pass_again
         self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
         targets = [
@@ -87,7 +93,16 @@ class RuleCompiler:
                 *([folder.last] if _stands_apart(folder) else []),
             )
         ]
+        proxied = (target for target in self._actions() if isinstance(target[1], ProxyToPool))
+        self._started = {
+            target: f"@homeport_started_{at}" for at, target in enumerate(dict.fromkeys(proxied))
+        }
         self._names = {target: f"@homeport_rule_{at}" for at, target in enumerate(dict.fromkeys(targets))}
+
+    def _actions(self) -> Iterator[tuple[FolderConfiguration, Action]]:
+        for folder in self._folders:
+            yield from ((folder.configuration, rule.action) for rule in folder.rules)
+            yield folder.configuration, folder.last
 
     def filters(self) -> list[Node]:
         """Keep rewrite rules from a request that is refused by its own URL: its folder's location does that."""
@@ -113,6 +128,15 @@ class RuleCompiler:
         nodes += [
             block("location", name, body=self._body(configuration, action))
             for (configuration, action), name in self._names.items()
+        ]
+        nodes += [
+            block(
+                "location",
+                name,
+                body=[*self._pass_again(action), *configuration.around(action, limits_body=False)],
+            )
+            for (configuration, action), name in self._started.items()
+            if isinstance(action, ProxyToPool)
         ]
         nodes += [node for configuration in self._configurations for node in configuration.locations()]
         return nodes
@@ -201,6 +225,7 @@ class RuleCompiler:
             *configuration.before(action),
             *self._action(configuration, action),
             *configuration.around(action),
+            *([back_to(self._started[configuration, action])] if isinstance(action, ProxyToPool) else []),
         ]
 
     def _action(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
@@ -278,7 +303,13 @@ def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Fol
             sources[url] = max((path for path in paths if f"{url}/".startswith(path)), key=len)
             settings[url] = replace(settings[sources[url]], http_errors=HttpErrors())
     configurations = {
-        one: FolderConfiguration(site=site, number=at, settings=one, most_body_bytes=most_body_bytes)
+        one: FolderConfiguration(
+            site=site,
+            number=at,
+            settings=one,
+            most_body_bytes=most_body_bytes,
+            proxies=bool(plan.http_pools),
+        )
         for at, one in enumerate(dict.fromkeys(settings.values()))
     }
     folders = []

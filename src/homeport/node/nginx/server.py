@@ -11,6 +11,7 @@ from homeport.node.nginx.http_pools import (
     HttpEntrances,
     failing,
     http_pool_locations,
+    pass_again,
     pass_to_http_pool,
     upstreams,
 )
@@ -28,7 +29,7 @@ from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive, render
-from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, PoolKind, ProxyToPool
+from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, HttpPool, PoolKind, ProxyToPool
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _BELOW_HOME = "/site/wwwroot"
@@ -81,6 +82,9 @@ def render_site(site: SiteServer) -> str:
         site.name,
         site.plan,
         pass_to=lambda action: _pass_to(site, action, rewriting),
+        pass_again=lambda action: pass_again(
+            site.name, _http_pool(site, action), _entrances(site, rewriting)
+        ),
         most_body_bytes=site.request_body_bytes,
     )
     maps = [*rules.maps(), *rewriting.maps()] if site.running else []
@@ -146,8 +150,7 @@ def _transport(site: SiteServer) -> list[Node]:
 
 def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: RewriteCompiler) -> Sequence[Node]:
     if isinstance(action, ProxyToPool):
-        http_pool = next(pool for pool in site.plan.http_pools if pool.id == action.pool)
-        return pass_to_http_pool(site.name, http_pool, _entrances(site, rewriting))
+        return pass_to_http_pool(site.name, _http_pool(site, action), _entrances(site, rewriting))
     pool = next(pool for pool in site.plan.pools if pool.id == action.pool)
     # The agent ends requests that take too long; nginx waits longer than start and request together.
     seconds = f"{2 * pool.request_timeout_seconds + _SPARE_SECONDS}s"
@@ -157,6 +160,10 @@ def _pass_to(site: SiteServer, action: FastCgi | ProxyToPool, rewriting: Rewrite
         directive("fastcgi_send_timeout", seconds),
         directive("fastcgi_pass", _address(site, pool)),
     ]
+
+
+def _http_pool(site: SiteServer, action: ProxyToPool) -> HttpPool:
+    return next(pool for pool in site.plan.http_pools if pool.id == action.pool)
 
 
 def _entrances(site: SiteServer, rewriting: RewriteCompiler) -> HttpEntrances:

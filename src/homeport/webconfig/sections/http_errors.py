@@ -44,7 +44,8 @@ TABLE = ElementRow(
                 AttributeRow(
                     name="subStatusCode",
                     support=Support.PARTIAL,
-                    note="Known for what the server itself refuses: 403.4 to 403.14, 404.3 to 404.19.",
+                    note="Known for what the server itself refuses: 403.4 to 403.14, 404.3 to 404.19; for pools whose "
+                    "processes cannot be reached or fail: 502.3 (httpPlatform), 500.0 and 503.0 (FastCGI).",
                 ),
                 AttributeRow(
                     name="path",
