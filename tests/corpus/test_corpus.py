@@ -2,14 +2,18 @@
 
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from homeport.node.access_logs import w3c_line
+from homeport.node.nginx.access_log import FULL_FIELDS, SEPARATOR
 from homeport.node.nginx.server import SiteServer
-from node.nginx.running import FcgiRequest, Folders, Nginx, fcgi_app, running_nginx
+from node.nginx.running import DEADLINE_SECONDS, FcgiRequest, Folders, Nginx, fcgi_app, running_nginx
 
 from .cases import Case, Request, cases
 from .lookup import answer
@@ -59,6 +63,7 @@ def _site(folders: Folders, stack: ExitStack, at: int, case: Case) -> SiteServer
         hostnames=(f"c{at}.localhost",),
         sockets={pool: str(path) for pool, path in sockets.items()},
         content_root=str(content),
+        request_log=str(folders.request_log),
     )
 
 
@@ -97,6 +102,35 @@ def test_nginx_answers_as_expected(case: Case, request_: Request, nginx: Nginx) 
     assert request_.text in shown
     for name, value in request_.answer.items():
         assert response.headers.get(name.lower(), "") == value, response.headers
+
+
+def test_the_access_log_has_the_sub_status_of_each_refusal(nginx: Nginx) -> None:
+    expected = {}
+    for number, (case, request) in enumerate(one.values for one in REQUESTS):
+        status, _, sub_status = request.plan.partition(".")
+        if not sub_status.isdigit() or status != str(request.status) or "User-Agent" in request.headers:
+            continue
+        if request.plan == "404.0":  # nginx looks at a file's type first, and 404.3 is as true
+            continue
+        nginx.request(
+            request.path,
+            method=request.method,
+            host=f"c{list(CASES).index(case.name)}.localhost",
+            headers={**request.headers, "User-Agent": f"asked {number}"},
+            body=b"x" * request.body_bytes if request.body_bytes else None,
+        )
+        expected[f"asked+{number}"] = (status, sub_status)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    found: dict[str, tuple[str, str]] = {}
+    while len(found) < len(expected) and time.monotonic() < deadline:
+        threading.Event().wait(0.1)
+        for line in nginx.folders.request_log.read_text().splitlines():
+            fields = line.split(SEPARATOR)
+            shown = w3c_line("c", fields).split(" ") if len(fields) == len(FULL_FIELDS) else []
+            if shown and shown[9] in expected:
+                found[shown[9]] = (shown[13], shown[14])
+    assert len(expected) > 50
+    assert found == expected
 
 
 def test_each_case_alone_is_accepted_by_nginx(nginx: Nginx) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from homeport.model.site import SiteConfig
-from homeport.node.access_logs import FOLDER, AccessLog
+from homeport.node.access_logs import FOLDER, AccessLog, w3c_line
 from homeport.node.nginx.access_log import FULL_FIELDS
 from homeport.node.request_accounting import RequestAccounting, pool_of
 from homeport.node.request_log import RequestLog
@@ -20,7 +20,7 @@ from homeport.node.request_metrics import RequestMetrics
 from homeport.node.tenant_files import TenantTree
 
 SHORT = b'hello.localhost"200"0.031"1000"100"unix:/run/s/hello.wsgi-1.sock'
-REST = b'"1700000000.5"GET"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080'
+REST = b'"1700000000.5"GET"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080"-'
 
 
 class Site:
@@ -179,6 +179,27 @@ def test_a_request_is_a_line_with_app_services_fields(tmp_path: Path) -> None:
         "time-taken": "31",
     }
     assert metrics.tallies["hello", "wsgi-1"].requests == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "noted", "uri", "upstream", "expected"),
+    [
+        ("404", "8", "/bin/", "-", "8"),
+        ("404", "-", "/", "unix:/s/x.sock", "0"),
+        ("403", "-", "/folder/?a", "-", "14"),
+        ("403", "-", "/folder/", "unix:/s/x.sock", "0"),
+        ("403", "6", "/", "-", "6"),
+        ("200", "8", "/page", "-", "0"),
+        ("502", "3", "/", "127.0.0.1:1", "3"),
+        ("404", "x y", "/", "-", "0"),
+    ],
+)
+def test_the_sub_status_is_the_servers_own(
+    status: str, noted: str, uri: str, upstream: str, expected: str
+) -> None:
+    line = fields(status=status, homeport_sub_status=noted, request_uri=uri, upstream_addr=upstream)
+
+    assert w3c_line("hello", line).split(" ")[14] == expected
 
 
 @pytest.mark.parametrize("place", ["LogFiles", "LogFiles/http", FOLDER])

@@ -74,11 +74,19 @@ class AccessLog:
 
 def w3c_line(site: str, fields: Sequence[str]) -> str:
     """Render one request, given by `FULL_FIELDS`. Blanks in values become `+` and empty ones `-`, as under IIS."""
-    _, status, seconds, sent, received, _, moment, method, uri, port, user, address, *headers = fields
+    _, status, seconds, sent, received, upstream, moment, method, uri, port, user, address, *headers = fields
     stem, _, query = uri.partition("?")
-    agent, cookie, referer, host = headers
+    agent, cookie, referer, host, noted = headers
     values = (method, stem, query, port, user, address, agent, cookie, referer, host)
     shown = " ".join(value.replace(" ", "+") if value and value != "-" else "-" for value in values)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(float(moment)))
     taken = int(float(seconds) * 1000)
-    return f"{when} {site} {shown} {status} 0 0 {sent} {received} {taken}\n"
+    return f"{when} {site} {shown} {status} {_sub_status(status, noted, stem, upstream)} 0 {sent} {received} {taken}\n"
+
+
+def _sub_status(status: str, noted: str, stem: str, upstream: str) -> str:
+    """Give the sub-status that was noted for an error; nginx itself finds that a folder has nothing to show (403.14)."""
+    if status < "400" or not noted.isdigit():
+        listing_denied = status == "403" and upstream in ("", "-") and stem.endswith("/")
+        return "14" if listing_denied else "0"
+    return noted

@@ -6,6 +6,7 @@ Fields are separated by quotes, which no value can hold: nginx writes quotes, ba
 values as `\\xHH`.
 """
 
+from homeport.node.nginx.pages import SUB_STATUS
 from homeport.node.nginx.writer import Node, Text, Variable, directive
 
 _METRICS, _FULL = "homeport_metrics", "homeport_full"
@@ -14,7 +15,7 @@ METRIC_FIELDS = ("server_name", "status", "request_time", "bytes_sent", "request
 FULL_FIELDS = (
     *METRIC_FIELDS,
     *("msec", "request_method", "request_uri", "server_port", "remote_user", "remote_addr"),
-    *("http_user_agent", "http_cookie", "http_referer", "http_host"),
+    *("http_user_agent", "http_cookie", "http_referer", "http_host", SUB_STATUS.name),
 )
 
 

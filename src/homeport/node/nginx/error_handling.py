@@ -8,12 +8,14 @@ from homeport.node.nginx.pages import (
     ERROR,
     FAILED,
     NGINX_ERRORS,
+    SUB_STATUS,
     TOO_LARGE,
     answer,
     failed_location,
     owner_line,
     page,
     status_location,
+    sub_status_is,
     too_large_location,
 )
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
@@ -27,9 +29,8 @@ from homeport.webconfig.sections.http_errors import (
 )
 from homeport.webconfig.sections.http_protocol import FRAMING_HEADERS
 
-_SUB_STATUS = Variable("homeport_sub_status")
 _LISTING_DENIED = 14
-_TOO_LARGE_SUB_STATUS = 13
+_TOO_LARGE_SUB_STATUS = "13"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +61,11 @@ class ErrorHandling:
 
     def refusal(self, status: str, *, sub_status: str) -> tuple[Node, ...]:
         """Give what ends a request with an error that has a sub-status."""
-        note = [directive("set", _SUB_STATUS, sub_status)] if self._knows_sub_status else []
-        return (*note, directive("return", status))
+        return (sub_status_is(sub_status), directive("return", status))
 
     def refusal_by(self, variable: Variable) -> tuple[Node, ...]:
         """Give what ends a request with 404 and the sub-status in a variable."""
-        note = [directive("set", _SUB_STATUS, variable)] if self._knows_sub_status else []
-        return (*note, directive("return", "404"))
-
-    def beginning(self) -> list[Node]:
-        """Give what a folder's location begins with."""
-        return [directive("set", _SUB_STATUS, "")] if self._knows_sub_status else []
+        return (sub_status_is(variable), directive("return", "404"))
 
     def maps(self) -> list[Node]:
         """Give the choice of pages by sub-status, outside the server block."""
@@ -97,7 +92,7 @@ class ErrorHandling:
         return [
             *nodes,
             *(proxy_errors() if proxied else [directive("error_page", "502", "504", "=", self._failed)]),
-            self._body_too_large(),
+            directive("error_page", "413", "=", self._too_large),
             *self._error_pages(leave_others=leave_others),
         ]
 
@@ -107,7 +102,7 @@ class ErrorHandling:
             return []
         own = [str(status) for status in self._by_status]
         before: list[Node] = [*self._headers, *self._error_pages(leave_others=False)]
-        before += [directive("set", _SUB_STATUS, "0")] * self._knows_sub_status
+        before.append(sub_status_is("0"))
         if self.settings.http_errors.replaces_answers:
             answered = If(
                 Variable("upstream_header_time"),
@@ -120,10 +115,20 @@ class ErrorHandling:
         return [
             status_location(self._plain, headers=self._headers),
             failed_location(self.site, self._failed, before=before, bare=own),
-            too_large_location(self._too_large, headers=self._headers),
+            self._too_large_location(),
             *(node for at, page in enumerate(self._pages) for node in self._page_location(at, page)),
             *(self._pool_errors() if self.proxies else []),
         ]
+
+    def _too_large_location(self) -> Node:
+        if not self.has_page(404):
+            return too_large_location(self._too_large, headers=self._headers)
+        around = [*self._headers, *self._error_pages(leave_others=False)]
+        return block(
+            "location",
+            self._too_large,
+            body=[*around, *self.refusal("404", sub_status=_TOO_LARGE_SUB_STATUS)],
+        )
 
     def _pool_errors(self) -> list[Node]:
         """Give the locations that answer for httpPlatform pools (`POOL_ERRORS`)."""
@@ -133,7 +138,7 @@ class ErrorHandling:
             ends = (
                 self.refusal(status, sub_status=sub_status)
                 if self.has_page(int(status))
-                else answer(status, ours)
+                else (sub_status_is(sub_status), *answer(status, ours))
             )
             around = [*self._headers, *self._error_pages(leave_others=False)]
             nodes.append(block("location", f"{name}_{self.suffix}", body=[*around, *ends]))
@@ -149,10 +154,6 @@ class ErrorHandling:
         for one in self._pages:
             found.setdefault(one.status, []).append(one)
         return found
-
-    @property
-    def _knows_sub_status(self) -> bool:
-        return any(page.sub_status != ANY_SUB_STATUS for page in self._pages)
 
     @property
     def _headers(self) -> list[Node]:
@@ -185,14 +186,6 @@ class ErrorHandling:
             ]
         return nodes
 
-    def _body_too_large(self) -> Node:
-        pages = {page.sub_status: page for page in self._by_status.get(404, [])}
-        page = pages.get(_TOO_LARGE_SUB_STATUS) or pages.get(ANY_SUB_STATUS)
-        if page is None:
-            return directive("error_page", "413", "=", self._too_large)
-        kept = page.mode is ResponseMode.FILE
-        return directive("error_page", "413", "=404" if kept else "=", self._target(page))
-
     def _choice(self, status: int) -> Variable:
         return Variable(f"homeport_error{status}x{self.suffix}")
 
@@ -204,7 +197,7 @@ class ErrorHandling:
             # nginx itself finds that there is nothing to show of a folder.
             entries.append(Entry("", (targets[_LISTING_DENIED],)))
         entries += [Entry(str(sub_status), (target,)) for sub_status, target in targets.items()]
-        return block("map", _SUB_STATUS, self._choice(status), body=[directive("volatile"), *entries])
+        return block("map", SUB_STATUS, self._choice(status), body=[directive("volatile"), *entries])
 
     def _target(self, page: ErrorPage) -> Text:
         """Give the URL that an error leads to; IIS tells an executed one what was asked for."""

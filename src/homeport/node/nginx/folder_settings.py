@@ -67,7 +67,6 @@ class FolderConfiguration:
         filtering = self.settings.request_filtering
         filtered = [If(self.filter, self.errors.refusal_by(self.filter))] if filter_entries(filtering) else []
         return [
-            *self.errors.beginning(),
             *filtered,
             *header_filters(filtering, self.errors),
             *(self._refused_visitor(refusal) for refusal in self._refusals),

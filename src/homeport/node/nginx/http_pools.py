@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from homeport.node.nginx.forwarding import DROPPED_HEADERS, IGNORED_RESPONSE_HEADERS
-from homeport.node.nginx.pages import FAILED, answer, owner_line, page
+from homeport.node.nginx.pages import FAILED, answer, owner_line, page, sub_status_is
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import HttpPool
@@ -140,10 +140,11 @@ def http_pool_locations(site: str, pools: Sequence[HttpPool], entrances: HttpEnt
             body=[
                 directive("error_page", _TO_OWN_PAGE, "=", Text(f"{name}_", _OWN_ERRORS)),
                 If(_OWN_ERRORS, (directive("return", _TO_OWN_PAGE),)),
+                sub_status_is(sub_status),
                 *answer(status, page(title, text, owner=owner)),
             ],
         )
-        for name, (status, _, title, text) in POOL_ERRORS.items()
+        for name, (status, sub_status, title, text) in POOL_ERRORS.items()
     ]
     for pool in pools:
         nodes += _pool_locations(site, pool, entrances)

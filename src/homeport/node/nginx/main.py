@@ -17,6 +17,7 @@ from homeport.node.nginx.pages import (
     error_pages,
     page,
     status_location,
+    sub_status_is,
 )
 from homeport.node.nginx.platform_server import platform_server
 from homeport.node.nginx.rewriting import script_directives
@@ -123,6 +124,8 @@ def _http(config: MainConfig) -> list[Node]:
 def _connections() -> list[Node]:
     return [
         directive("log_not_found", "off"),
+        # Variables that sites set are empty until then.
+        directive("uninitialized_variable_warn", "off"),
         directive("server_tokens", "off"),
         directive("sendfile", "on"),
         directive("tcp_nopush", "on"),
@@ -265,6 +268,7 @@ def _default_servers(config: MainConfig) -> list[Node]:
     """Answer the hosts that no site has."""
     body = [
         directive("server_name", ""),
+        sub_status_is(""),  # so that nginx knows the variable when no site sets it
         directive("access_log", "off"),
         *error_pages(),
         block(

@@ -3,13 +3,15 @@
 import html
 from collections.abc import Collection, Sequence
 
-from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive
+from homeport.node.nginx.writer import Directive, If, Node, Plain, Text, Variable, block, directive
 
 RETRY_AFTER_SECONDS = 10
 
 ERROR = "/.homeport/error"
 FAILED = "@homeport_failed"
 TOO_LARGE = "@homeport_too_large"
+SUB_STATUS = Variable("homeport_sub_status")
+"""The sub-status of an error (IIS reference §5.10) for pages and logs; empty where it is not known."""
 NGINX_ERRORS = ("400", "401", "403", "404", "405", "414", "416", "500", "501", "503")
 
 STATUS_TEXTS = {
@@ -66,6 +68,11 @@ def _document(title: str | Variable, text: str | Variable, *, owner: Text | None
         *signature,
         "</body></html>",
     )
+
+
+def sub_status_is(value: str | Variable) -> Directive:
+    """Note an error's sub-status."""
+    return directive("set", SUB_STATUS, value)
 
 
 def answer(status: str, text: Text) -> list[Node]:
@@ -128,7 +135,7 @@ def failed_location(
 def too_large_location(name: str = TOO_LARGE, *, headers: Sequence[Node] = ()) -> Node:
     """Make the location for bodies over the limit: IIS answers 404 (404.13), not 413 (IIS reference §5.8)."""
     text = page("Not found", "The body of this request is larger than this site accepts.")
-    return block("location", name, body=[*headers, *answer("404", text)])
+    return block("location", name, body=[*headers, sub_status_is("13"), *answer("404", text)])
 
 
 def error_pages() -> list[Node]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from homeport.model.errors import Invalid
 from homeport.node.nginx.forwarding import DROPPED_HEADERS
 from homeport.node.nginx.outbound import OutboundCompiler
-from homeport.node.nginx.pages import STATUS_TEXTS, answer, page
+from homeport.node.nginx.pages import STATUS_TEXTS, answer, page, sub_status_is
 from homeport.node.nginx.patterns import expression
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import CONTENT_ROOT
@@ -203,7 +203,6 @@ class RewriteCompiler:
             map_variables={known: self._map_variable(known) for known in self._maps},
         )
         nodes: list[Node] = [
-            directive("uninitialized_variable_warn", "off"),
             # Error pages and default documents come through here again.
             If(_RAN, (directive("break"),)),
             directive("set", _RAN, "1"),
@@ -579,6 +578,7 @@ def _rewrite_for_good() -> Iterator[Node]:
 
 
 def _respond(action: Respond) -> Iterator[Node]:
+    yield sub_status_is(str(action.sub_status))
     title, text = STATUS_TEXTS.get(str(action.status), ("The site answers this request so", ""))
     yield from answer(
         str(action.status), page(html.escape(action.reason or title), html.escape(action.description or text))

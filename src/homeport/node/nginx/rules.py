@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.http_pools import back_to
-from homeport.node.nginx.pages import answer, owner_line, page
+from homeport.node.nginx.pages import answer, owner_line, page, sub_status_is
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.plan import (
@@ -249,7 +249,10 @@ class RuleCompiler:
             return configuration.errors.refusal(str(action.status), sub_status=str(action.sub_status))
         title, text = _WORDS[action.status]
         owner = owner_line(self._site, code=action.code)
-        return answer(str(action.status), page(title, text, owner=owner))
+        return [
+            sub_status_is(str(action.sub_status)),
+            *answer(str(action.status), page(title, text, owner=owner)),
+        ]
 
 
 def pattern(rule: Rule) -> str:

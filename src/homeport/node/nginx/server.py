@@ -23,6 +23,7 @@ from homeport.node.nginx.pages import (
     failed_location,
     page,
     status_location,
+    sub_status_is,
     too_large_location,
 )
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
@@ -104,7 +105,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
     ]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
-        return [*head, block("location", "/", body=answer("403", stopped))]
+        return [*head, block("location", "/", body=[sub_status_is("8"), *answer("403", stopped)])]
     nodes = [
         *head,
         directive("root", Text(site.content_root)),
