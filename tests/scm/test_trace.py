@@ -33,3 +33,16 @@ def test_no_address_tells_what_is_outside_the_content(scm: ScmProcess, url: str)
 def test_what_is_no_request_is_refused(scm: ScmProcess) -> None:
     answer = scm.client.get("/api/homeport/trace", params={"url": "/", "method": "G T"})
     assert answer.status_code == 400
+
+
+def test_the_page_shows_each_step_and_nothing_of_the_site_is_markup(scm: ScmProcess) -> None:
+    (scm.web_root / "web.config").write_text(CONFIG.replace('name="files"', 'name="&lt;b&gt;files"'))
+    (scm.web_root / "a.txt").write_text("a")
+
+    page = scm.client.get("/trace", params={"url": '/a.txt?x="><script>'})
+
+    assert page.status_code == 200
+    assert "&lt;b&gt;files" in page.text
+    assert "web.config:3" in page.text
+    assert "<script>" not in page.text
+    assert '<a href="/trace">' in scm.client.get("/").text

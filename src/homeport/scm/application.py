@@ -111,7 +111,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         *_why_routes(WhyEndpoint(options, providers=providers, channel=channel)),
         *_live_routes(LivePages(options, store=store, channel=channel)),
         route("/api/homeport/logs", LogEvents(options.home, stopping=stopping).stream),
-        route("/api/homeport/trace", TraceEndpoint(options, providers=providers, channel=channel).trace),
+        *_trace_routes(TraceEndpoint(options, providers=providers, channel=channel)),
         route(
             "/api/logstream{path*}",
             LogStreamEndpoint(options.home, providers=providers, stopping=stopping).stream,
@@ -202,6 +202,10 @@ def _settings_routes(settings: SettingsEndpoint) -> tuple[Route, ...]:
 
 def _why_routes(why: WhyEndpoint) -> tuple[Route, ...]:
     return (route("/why", why.page), route("/api/homeport/why", why.as_json))
+
+
+def _trace_routes(trace: TraceEndpoint) -> tuple[Route, ...]:
+    return (route("/trace", trace.page), route("/api/homeport/trace", trace.trace))
 
 
 def _page_routes(pages: Pages) -> tuple[Route, ...]:

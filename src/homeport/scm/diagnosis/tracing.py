@@ -1,4 +1,4 @@
-"""`GET /api/homeport/trace?url=…&method=…`: the way of a request through this site's rules, for its owner."""
+"""`/trace` and `GET /api/homeport/trace?url=…&method=…`: the way of a request through this site's rules, for its owner."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from homeport.model.errors import HomeportError, Invalid
 from homeport.scm.agent_channel import AgentChannel
+from homeport.scm.browser.rendering import Renderer
 from homeport.scm.content import list_content
 from homeport.scm.deployments.hosting import compile_content
 from homeport.scm.http.answers import json_answer
@@ -30,16 +31,22 @@ class TraceEndpoint:
         self._options = options
         self._providers = providers
         self._channel = channel
+        self._renderer = Renderer(options)
 
     async def trace(self, request: Request) -> Response:
         """Answer with the trace as JSON; `pool` has its state and processes where the agent knows them."""
-        url = query_text(request, "url") or "/"
-        method = (query_text(request, "method") or "GET").upper()
-        if len(url) > _LONGEST or not method or not set(method) <= _METHOD_LETTERS:
-            raise Invalid("Name a URL or a path by 'url', and a verb such as GET by 'method'.")
+        return json_answer(await self._found(*_asked(request)))
+
+    async def page(self, request: Request) -> Response:
+        """GET `/trace`: a form, and the trace of what was asked."""
+        url, method = _asked(request)
+        found = await self._found(url, method)
+        return self._renderer.page(request, "trace.html", url=url, method=method, found=found)
+
+    async def _found(self, url: str, method: str) -> dict[str, Any]:
         value = await asyncio.to_thread(self._traced, url, method)
         value["processes"] = await self._processes(str(value["pool"]))
-        return json_answer(value)
+        return value
 
     def _traced(self, url: str, method: str) -> dict[str, Any]:
         from homeport.webconfig.tracing import TracedRequest, trace_request  # late: XML is slow to load
@@ -74,6 +81,14 @@ class TraceEndpoint:
         except HomeportError:
             return []
         return [each for each in hosting.get("processes", ()) if each.get("pool") == pool]
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    url = query_text(request, "url") or "/"
+    method = (query_text(request, "method") or "GET").upper()
+    if len(url) > _LONGEST or not method or not set(method) <= _METHOD_LETTERS:
+        raise Invalid("Name a URL or a path by 'url', and a verb such as GET by 'method'.")
+    return url, method
 
 
 def _test(root: Path, look: Callable[[Path], bool]) -> Callable[[str], bool]:

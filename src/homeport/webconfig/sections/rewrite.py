@@ -91,7 +91,11 @@ _RULE = ElementRow(
                     note="Shown on the page; the status line has the standard reason.",
                 ),
                 *full("statusDescription"),
-                AttributeRow(name="subStatusCode", support=Support.PARTIAL, note="In the access log; error pages are not chosen by it."),
+                AttributeRow(
+                    name="subStatusCode",
+                    support=Support.PARTIAL,
+                    note="In the access log; error pages are not chosen by it.",
+                ),
                 AttributeRow(
                     name="logRewrittenUrl",
                     support=Support.IRRELEVANT,
