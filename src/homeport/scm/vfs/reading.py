@@ -18,6 +18,7 @@ from homeport.scm.vfs.places import Place
 
 _READ_BYTES = 256 * 1024
 _FETCH_BYTES = 1024 * 1024
+_TURN_BYTES = 1024 * 1024
 # A page among the site's files must not act as the SCM site in its owner's browser.
 _HARDENING = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
 
@@ -111,6 +112,7 @@ def _stream(
 async def _pieces(
     file: BinaryIO, parts: Sequence[tuple[bytes, Span]], end: bytes
 ) -> AsyncIterator[bytes | memoryview]:
+    sent = 0
     with file:
         for head, span in parts:
             if head:
@@ -120,13 +122,15 @@ async def _pieces(
                 data: bytes | memoryview | None = _cached(file, min(left, _READ_BYTES), position)
                 if data is None:
                     data = await asyncio.to_thread(os.pread, file.fileno(), min(left, _FETCH_BYTES), position)
-                else:
-                    await asyncio.sleep(0)  # others' turn: a quick reader might never make us wait
                 if not data:
                     return  # the file was cut short meanwhile: the server ends the connection, as it must
                 yield data
                 position += len(data)
                 left -= len(data)
+                sent += len(data)
+                if sent >= _TURN_BYTES:
+                    sent = 0
+                    await asyncio.sleep(0)  # others' turn: a quick reader might never make us wait
         if end:
             yield end
 
