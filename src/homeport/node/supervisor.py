@@ -45,6 +45,7 @@ _PROGRAMS = {
     "ip": "iproute2",
     "nft": "nftables",
 }
+_PORT_OPTIONS = "--http, --https, --ftp or --ftps"
 _READY_SECONDS = 60.0
 _STOP_SECONDS = {"control": 3.0, "nginx": 2.0, "agent": 4.0, "ftp": 2.0}
 _FIRST_PAUSE_SECONDS = 0.1
@@ -350,9 +351,11 @@ def _port(options: PlatformOptions, port: int) -> int:
         try:
             probe.bind((address.strip("[]"), port))
         except PermissionError as error:
-            raise Invalid(f"Port {port} needs root; choose another.") from error
+            raise Invalid(f"Port {port} needs root; choose another with {_PORT_OPTIONS}.") from error
         except OSError as error:
-            raise Conflict(f"Port {port} is in use; choose another, 0 picks a free one.") from error
+            raise Conflict(
+                f"Port {port} is in use; choose another with {_PORT_OPTIONS}, 0 picks a free one."
+            ) from error
         taken: int = probe.getsockname()[1]
         return taken
 
