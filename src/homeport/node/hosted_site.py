@@ -25,6 +25,7 @@ from homeport.node.listening import ListeningSocket
 from homeport.node.log_files import LogFile, OutputPipe
 from homeport.node.network import SiteNetwork
 from homeport.node.nginx.server import SiteServer, render_site
+from homeport.node.nginx.trace_header import trace_token
 from homeport.node.options import PlatformOptions
 from homeport.node.package_refresh import refresh_package, runs_from_address
 from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
@@ -290,6 +291,7 @@ class HostedSite:
                 request_log=str(node.layout.request_log) if site.config.http_logging else None,
                 https_only=site.config.https_only,
                 minimum_tls=site.config.minimum_tls,
+                trace_token=trace_token(site.app_settings),
             )
         )
 

@@ -19,6 +19,7 @@ from homeport.node.nginx.forwarding import DROPPED_HEADERS
 from homeport.node.nginx.outbound import OutboundCompiler
 from homeport.node.nginx.pages import STATUS_TEXTS, answer, page, sub_status_is
 from homeport.node.nginx.patterns import expression
+from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import CONTENT_ROOT
 from homeport.webconfig.rewriting.pattern import Pattern
@@ -139,9 +140,15 @@ class _Written:
 
 
 class RewriteCompiler:
-    """Compiles the rules of one site; `content_root` is where nginx sees its content folder."""
+    """Compiles the rules of one site; `content_root` is where nginx sees its content folder.
 
-    def __init__(self, site: str, folders: Sequence[FolderRules], *, content_root: str) -> None:
+    `trace` notes which rules matched.
+    """
+
+    def __init__(
+        self, site: str, folders: Sequence[FolderRules], *, content_root: str, trace: TraceHeader
+    ) -> None:
+        self._trace = trace
         self._site = site.replace("-", "_")
         self._folders = folders
         self._content_root = content_root
@@ -200,6 +207,7 @@ class RewriteCompiler:
             steps=self._steps,
             set_names=frozenset(self._set_names),
             redirects_aside=self.outbound.active,
+            trace=self._trace,
             map_variables={known: self._map_variable(known) for known in self._maps},
         )
         nodes: list[Node] = [
@@ -314,6 +322,7 @@ class _RuleWriter:
         steps: int,
         set_names: frozenset[str],
         redirects_aside: bool,
+        trace: TraceHeader,
         map_variables: Mapping[RewriteMap, Variable],
     ) -> None:
         self._content_root = content_root
@@ -321,6 +330,7 @@ class _RuleWriter:
         self.set_names = set_names
         self.map_variables = map_variables
         self._redirects_aside = redirects_aside
+        self._trace = trace
         self._redirects: set[int] = set()
         self._responses: dict[Respond, str] = {}
         self._rewrites_for_good = False
@@ -460,6 +470,10 @@ class _RuleWriter:
 
     def _on_hit(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
         """What a rule does in one block where it applies; None where that takes more, or nothing."""
+        does = self._does(rule, texts)
+        return None if does is None else (*self._trace.matched(rule), *does)
+
+    def _does(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
         match rule.action:
             case RewriteTo() if rule.stop:
                 self._rewrites_for_good = True
@@ -501,6 +515,7 @@ class _RuleWriter:
         yield If(
             _HIT,
             (
+                *self._trace.matched(rule),
                 *path.before,
                 *query.before,
                 directive("set", _NEW, path.argument),

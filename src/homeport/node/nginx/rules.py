@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.http_pools import back_to
 from homeport.node.nginx.pages import answer, owner_line, page, sub_status_is
+from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.plan import (
@@ -73,16 +74,25 @@ class _Folder:
 class RuleCompiler:
     """Compiles the rules of one site.
 
-    `pass_to` says how a pool is reached, `pass_again` how from the activator; `most_body_bytes` bounds the bodies that the plan's settings allow.
+    `pass_to` says how a pool is reached, `pass_again` how from the activator; `trace` notes who took a request;
+    `most_body_bytes` bounds the bodies that the plan's settings allow.
     """
 
     def __init__(
-        self, site: str, plan: HostingPlan, *, pass_to: PassTo, pass_again: PassAgain, most_body_bytes: int
+        self,
+        site: str,
+        plan: HostingPlan,
+        *,
+        pass_to: PassTo,
+        pass_again: PassAgain,
+        trace: TraceHeader,
+        most_body_bytes: int,
     ) -> None:
         self._site = site
         self._rewrites = bool(plan.rewriting)
         self._pass_to = pass_to
         self._pass_again = pass_again
+        self._trace = trace
         self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
         targets = [
@@ -222,6 +232,7 @@ class RuleCompiler:
 
     def _body(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
         return [
+            *self._trace.took(action),
             *configuration.before(action),
             *self._action(configuration, action),
             *configuration.around(action),

@@ -29,6 +29,7 @@ from homeport.node.nginx.pages import (
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
+from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive, render
 from homeport.webconfig.plan import FastCgi, FastCgiPool, HostingPlan, HttpPool, PoolKind, ProxyToPool
 
@@ -56,7 +57,8 @@ class SiteServer:
     `request_body_bytes` is the largest body that the plan's settings may allow. `links_are_refused`: where nginx sees
     the content, no link can be followed. `request_log` is the platform's file of
     requests where the site keeps an access log. `https_only` and
-    `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`.
+    `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`. `trace_token` (empty: none) is the site's secret for
+    `trace_header`.
     """
 
     name: str
@@ -74,11 +76,13 @@ class SiteServer:
     request_log: str | None = None
     https_only: bool = False
     minimum_tls: str = "1.2"
+    trace_token: str = field(default="", repr=False)
 
 
 def render_site(site: SiteServer) -> str:
     """Render a site's file. Raises `Invalid` for a value that nginx configuration cannot hold."""
-    rewriting = RewriteCompiler(site.name, site.plan.rewriting, content_root=site.content_root)
+    trace = TraceHeader(site.name, site.trace_token)
+    rewriting = RewriteCompiler(site.name, site.plan.rewriting, content_root=site.content_root, trace=trace)
     rules = RuleCompiler(
         site.name,
         site.plan,
@@ -86,15 +90,18 @@ def render_site(site: SiteServer) -> str:
         pass_again=lambda action: pass_again(
             site.name, _http_pool(site, action), _entrances(site, rewriting)
         ),
+        trace=trace,
         most_body_bytes=site.request_body_bytes,
     )
-    maps = [*rules.maps(), *rewriting.maps()] if site.running else []
+    maps = [*rules.maps(), *rewriting.maps(), *trace.maps()] if site.running else []
     if site.running:
         maps += upstreams(site.name, site.plan.http_pools, site.entrances)
-    return render([*_upstreams(site), *maps, block("server", body=_visitors(site, rules, rewriting))])
+    return render([*_upstreams(site), *maps, block("server", body=_visitors(site, rules, rewriting, trace))])
 
 
-def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler) -> list[Node]:
+def _visitors(
+    site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler, trace: TraceHeader
+) -> list[Node]:
     head = [
         *_listen(site),
         _server_name(site.hostnames),
@@ -119,6 +126,7 @@ def _visitors(site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler)
         failed_location(site.name),
         too_large_location(),
     ]
+    nodes = trace.applied(nodes)
     return with_header_filter(nodes) if rewriting.outbound.active else nodes
 
 
