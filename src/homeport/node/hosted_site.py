@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -330,7 +330,13 @@ class HostedSite:
                 for pid, state in status.processes
             ],
             "pools": [
-                {"id": status.id, "state": status.state, "reason": status.reason, "requests": status.requests}
+                {
+                    "id": status.id,
+                    "state": status.state,
+                    "reason": status.reason,
+                    "requests": status.requests,
+                    "port_never_opened": status.port_never_opened and asdict(status.port_never_opened),
+                }
                 for status in statuses
                 if _kind(status.id) == "worker"
             ],

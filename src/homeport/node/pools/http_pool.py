@@ -32,7 +32,7 @@ from homeport.node.pools.http_decisions import (
     StopServer,
     decide,
 )
-from homeport.node.pools.pool import PoolStatus, Spawn
+from homeport.node.pools.pool import PoolStatus, PortNeverOpened, Spawn
 from homeport.node.processes import Process
 from homeport.node.tcp_diagnostics import TcpSocket
 
@@ -81,6 +81,7 @@ class _Server:
     listened: bool = False
     ended_by_us: bool = False
     problem: str = ""
+    never_opened: PortNeverOpened | None = None
 
 
 class HttpServerPool:
@@ -126,6 +127,7 @@ class HttpServerPool:
         self._led: tuple[int, ...] = ()
         self._leading = asyncio.Lock()
         self.reason = ""
+        self._port_never_opened: PortNeverOpened | None = None
 
     @property
     def awake(self) -> bool:
@@ -189,7 +191,7 @@ class HttpServerPool:
         self._refused = False
         self._failed_starts = 0
         self._rapid_fails = RapidFails(most=self._rapid_fails.most)
-        self.reason = ""
+        self.reason, self._port_never_opened = "", None
         if any(one.generation == self._generation for one in self._servers.values()):
             # Two reasons that come at once are one recycling: the new generation is started a moment later.
             self._generation += 1
@@ -257,6 +259,7 @@ class HttpServerPool:
                 if one.process is not None
             ),
             requests=0,
+            port_never_opened=self._port_never_opened,
         )
 
     async def close(self, *, seconds: float, reason: str) -> None:
@@ -310,7 +313,7 @@ class HttpServerPool:
             taken = {one.port for one in self._servers.values()}
             free = [port for port in self._host.free_ports() if port not in taken]
         except Unavailable as error:
-            self.reason = error.message
+            self.reason, self._port_never_opened = error.message, None
             return
         server = _Server(
             next(self._numbers),
@@ -339,7 +342,7 @@ class HttpServerPool:
                 server.state, server.since = ServerState.READY, time.monotonic_ns()
                 server.listened = True
                 self._failed_starts = 0
-                self.reason = ""
+                self.reason, self._port_never_opened = "", None
                 await self._lead()
                 self._tick_again()
                 return
@@ -371,7 +374,7 @@ class HttpServerPool:
                 try:
                     await self._host.lead(ports)
                 except HomeportError as error:
-                    self.reason = error.message
+                    self.reason, self._port_never_opened = error.message, None
                     _log.error("http-pool.not-led", pool=self.id, reason=error.message)
                     return
                 self._led = ports
@@ -399,6 +402,9 @@ class HttpServerPool:
     def _kill_for(self, server: _Server, reason: str) -> None:
         starting = server.state is ServerState.STARTING
         if starting:
+            server.never_opened = PortNeverOpened(
+                port=server.port, seconds=self._limits.startup_seconds, instead=server.problem
+            )
             server.problem = f"{reason} on port {server.port}" + (
                 f"; {server.problem}" if server.problem else ""
             )
@@ -433,7 +439,7 @@ class HttpServerPool:
         self._failed_starts += 1
         if not server.listened:  # one that did may be replaced at once
             self._retry_at = now + int(_RETRY_SECONDS * 1e9)
-        self.reason = server.problem
+        self.reason, self._port_never_opened = server.problem, server.never_opened
         self._say(f"Process '{server.number}' failed. Port = {server.port}: {server.problem}.")
         if self._stdout_log is not None and server.output.last:
             self._log.append(server.output.last.encode() + b"\n")

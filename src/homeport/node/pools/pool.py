@@ -88,14 +88,27 @@ class _Worker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortNeverOpened:
+    """A process was up for `seconds` and did not listen on its port; `instead` says what it did, if that is known."""
+
+    port: int
+    seconds: float
+    instead: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatus:
-    """What an owner sees of a pool. `processes` are (host pid, state) pairs."""
+    """What an owner sees of a pool. `processes` are (host pid, state) pairs.
+
+    `port_never_opened`: the reason is that; of httpPlatform pools.
+    """
 
     id: str
     state: str
     reason: str
     processes: tuple[tuple[int, str], ...]
     requests: int
+    port_never_opened: PortNeverOpened | None = None
 
 
 class Pool:

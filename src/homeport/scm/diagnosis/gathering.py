@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,6 @@ from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNev
 from homeport.scm.failures import Failures
 from homeport.webconfig import HostingPlan
 
-_NOT_LISTENING = re.compile(
-    r"did not listen within (?P<seconds>[\d.]+) s on port (?P<port>\d+)(?:; (?P<instead>.+))?"
-)
 _TAIL_BYTES = 64 * 1024
 _MOST_LINES = 400
 _MOST_LOGS = 20
@@ -64,21 +60,25 @@ def gather(
 
 
 def _pool(value: Mapping[str, Any], plan: HostingPlan) -> PoolFact:
-    reason, pool = str(value.get("reason") or ""), str(value.get("id", ""))
-    port = _NOT_LISTENING.search(reason)
+    pool = str(value.get("id", ""))
     program = next((each.program for each in plan.http_pools if each.id == pool), ())
     return PoolFact(
         id=pool,
         state=str(value.get("state", "")),
-        reason=reason,
-        port_never_opened=PortNeverOpened(
-            port=int(port["port"]),
-            seconds=float(port["seconds"]),
-            command=_command(program),
-            instead=port["instead"] or "",
-        )
-        if port
-        else None,
+        reason=str(value.get("reason") or ""),
+        port_never_opened=_port_never_opened(value.get("port_never_opened"), _command(program)),
+    )
+
+
+def _port_never_opened(value: object, command: str) -> PortNeverOpened | None:
+    """Read what the agent says of a port; None where it says nothing."""
+    if not isinstance(value, dict):
+        return None
+    return PortNeverOpened(
+        port=int(value["port"]),
+        seconds=float(value["seconds"]),
+        command=command,
+        instead=str(value.get("instead") or ""),
     )
 
 

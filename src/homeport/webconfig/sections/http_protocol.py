@@ -41,7 +41,11 @@ TABLE = ElementRow(
 WEB_SOCKET_TABLE = ElementRow(
     name="webSocket",
     attributes=(
-        *full("enabled"),
+        AttributeRow(
+            name="enabled",
+            note="The site's own switch is the setting WEBSITE_WEBSOCKETS_ENABLED; it is on unless it says 0, false or off, "
+            "while App Service's 'Web sockets' is off by default.",
+        ),
         AttributeRow(
             name="receiveBufferLimit", support=Support.PARTIAL, note="Messages are passed on as they come."
         ),
