@@ -1,15 +1,16 @@
 """How nginx reaches the web servers of a site, which listen in the site's own network (decision 11).
 
 nginx runs in a namespace of its own, the front. A site with an httpPlatform pool has a pair of virtual interfaces
-between the front and its own namespace. There the kernel's address translation leads a pool's fixed port to the
-processes that run at the moment, one connection to each in turn, and makes both ends look like 127.0.0.1, as under
-IIS. Nothing else is in the front, and nothing of it listens there, so a site reaches neither it nor another site.
+between the front and its own namespace. There the kernel writes other addresses into packets: a pool's fixed port
+leads to the processes that run at the moment, one connection to each in turn, and both ends look like 127.0.0.1, as
+under IIS. Nothing else is in the front, and nothing of it listens there, so a site reaches neither it nor another site.
 """
 
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from homeport.model.errors import Unavailable
@@ -22,6 +23,8 @@ _LARGEST_PACKET = 65535
 """As on loopback: the pair carries no packet that a wire would have to cut."""
 _LEAST_PORT = 1024
 _PORTS = 60_000
+_PORTS_OF_FRONT = 16_384
+"""How many ports nginx's side of connections has (`front`)."""
 _INTERFACE = "front"
 _TABLE = "homeport"
 
@@ -42,36 +45,110 @@ def entrance_ports(pools: Iterable[str]) -> dict[str, int]:
     return ports
 
 
-def translation(targets: Mapping[int, Sequence[int]]) -> str:
-    """Write the rules for nft: which of the site's ports each entrance port leads to, in turn."""
-    rules = [_rule(port, sorted(to)) for port, to in sorted(targets.items()) if to]
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the connections to one entrance port lead: new ones to the ports `to`, in turn; none refuses them.
+
+    `ending` are the other ports that still have connections. While there are several ports, each new connection is
+    written down; one that is not belongs to `first`, which was alone before.
+    """
+
+    to: tuple[int, ...]
+    ending: tuple[int, ...] = ()
+    first: int | None = None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port that has connections or gets some."""
+        return (*self.to, *self.ending)
+
+    def followed_by(self, to: Iterable[int], ending: Iterable[int]) -> "Route":
+        """Return the route after this one; the connections that there are keep their ports."""
+        to = tuple(sorted(to))
+        after = Route(to, tuple(sorted(set(ending) - set(to))))
+        if len(after.ports) < 2:
+            return after
+        alone = self.ports[0] if len(self.ports) == 1 else self.first
+        return replace(after, first=alone)
+
+
+def translation(address: str, routes: Mapping[int, Route]) -> str:
+    """Write the rules for nft that lead what comes to `address` to the site's ports, and answers back.
+
+    No state is kept of packets: addresses and ports are written over. The mark makes the kernel send what a socket
+    answers by way of the front, though it goes to 127.0.0.1 (`_ANSWERS`).
+    """
+    rules = [rule for port, route in sorted(routes.items()) for rule in _rules(port, route)]
+    back = ", ".join(
+        f"{port} : {entrance}" for entrance, route in sorted(routes.items()) for port in route.ports
+    )
+    translated = (
+        f"tcp sport set tcp sport map {{ {back} }} ip saddr set {address} ip daddr set {_FRONT_ADDRESS}"
+    )
+    leaving = [
+        f'oif != "{_INTERFACE}" accept',
+        "ip protocol != tcp drop",
+        "tcp flags & (syn | ack) == syn drop",  # the site opens no connection towards the front
+        *([f"ip saddr 127.0.0.1 {translated} accept"] if back else ()),
+        f"ip daddr != {_FRONT_ADDRESS} drop",
+    ]
     return "\n".join(
         [
             f"add table ip {_TABLE}",
-            f"add chain ip {_TABLE} entrance {{ type nat hook prerouting priority -100; }}",
+            f"add chain ip {_TABLE} entrance {{ type filter hook prerouting priority -300; }}",
             f"flush chain ip {_TABLE} entrance",
+            f'add rule ip {_TABLE} entrance iif != "{_INTERFACE}" accept',
             *rules,
-            f"add chain ip {_TABLE} source {{ type nat hook input priority 100; }}",
-            f"flush chain ip {_TABLE} source",
-            f'add rule ip {_TABLE} source iifname "{_INTERFACE}" snat to 127.0.0.1',
-            f"add chain ip {_TABLE} away {{ type filter hook output priority 0; }}",
-            f"flush chain ip {_TABLE} away",
-            f'add rule ip {_TABLE} away oifname "{_INTERFACE}" ct state new drop',
+            f"add chain ip {_TABLE} back {{ type filter hook postrouting priority 300; }}",
+            f"flush chain ip {_TABLE} back",
+            *(f"add rule ip {_TABLE} back {rule}" for rule in leaving),
             "",
         ]
     )
 
 
-def _rule(port: int, to: Sequence[int]) -> str:
-    chosen = str(to[0])
-    if len(to) > 1:
-        turns = ", ".join(f"{at} : {target}" for at, target in enumerate(to))
-        chosen = f"numgen inc mod {len(to)} map {{ {turns} }}"
-    return f'add rule ip {_TABLE} entrance iifname "{_INTERFACE}" tcp dport {port} dnat to 127.0.0.1:{chosen}'
+def _rules(port: int, route: Route) -> list[str]:
+    rule = f"add rule ip {_TABLE} entrance tcp dport {port}"
+    new, known = (f"tcp flags & (fin | syn | rst | ack) {sign} syn" for sign in ("==", "!="))
+    local = "ip saddr set 127.0.0.1 ip daddr set 127.0.0.1 accept"
+    chosen = f"chosen_{port}"
+    there = f"add map ip {_TABLE} {chosen} {{ type inet_service : inet_service; flags dynamic; size {_PORTS_OF_FRONT}; }}"
+    if len(route.ports) < 2:
+        forgotten = [there, f"delete map ip {_TABLE} {chosen}"]
+        which = f"{rule} " if route.to else f"{rule} {known} "
+        return [*forgotten, *(f"{which}meta mark set 1 tcp dport set {only} {local}" for only in route.ports)]
+    turns = [f"{rule} {new} meta mark set numgen inc mod {len(route.to)}"] if route.to else []
+    choices = [
+        f"{rule} {new} meta mark {turn} add @{chosen} {{ tcp sport : {to} }}"
+        for turn, to in enumerate(route.to)
+    ]
+    others = [f"{rule} {known} meta mark set 1 tcp dport set {route.first} {local}"] if route.first else []
+    return [
+        there,
+        f"{rule} {new} delete @{chosen} {{ tcp sport : 0 }}",
+        *turns,
+        *choices,
+        f"{rule} meta mark set 1 tcp dport set tcp sport map @{chosen} {local}",
+        *others,
+    ]
 
 
+_ANSWERS = (
+    "rule add pref 1 lookup local",
+    "rule delete pref 0",
+    "rule add pref 0 iif lo fwmark 1 lookup 100",
+    f"route add default via {_FRONT_ADDRESS} dev {_INTERFACE} table 100",
+)
+"""Lead what marked sockets send through the front: sockets take the mark over from the packet that opens them."""
 _OPEN_SITE = f"""printf '%s\\n' "$@" | ip -batch -
-echo 1 >/proc/sys/net/ipv4/conf/{_INTERFACE}/route_localnet
+cd /proc/sys/net/ipv4
+echo 1 >tcp_fwmark_accept
+echo 1 >fwmark_reflect
+echo 1 >conf/{_INTERFACE}/route_localnet
+echo 1 >conf/{_INTERFACE}/accept_local
+echo 0 >conf/{_INTERFACE}/rp_filter
+echo 0 >conf/all/rp_filter
+echo reno >tcp_congestion_control
 exec nft -f -"""
 
 
@@ -83,16 +160,16 @@ class SiteEntrance:
         self._site = site
         self._interface = f"s{uid}"
         self.address = site_address(uid)
-        self._targets: dict[int, tuple[int, ...]] = {}
+        self._routes: dict[int, Route] = {}
         self._lock = asyncio.Lock()
 
-    async def open(self, targets: Mapping[int, Sequence[int]]) -> None:
+    async def open(self, targets: Mapping[int, Iterable[int]]) -> None:
         """Connect the site's namespace, which must be up, with the front. Raises `Unavailable`.
 
         `targets` are the ports that each entrance port leads to from the beginning.
         """
         async with self._lock:
-            self._targets = {port: tuple(to) for port, to in targets.items()}
+            self._routes = {port: Route(tuple(to)) for port, to in targets.items()}
             try:
                 await self._connect()
             except Unavailable:
@@ -108,7 +185,8 @@ class SiteEntrance:
             f"link add {_INTERFACE} mtu {_LARGEST_PACKET} {pair}",
             f"address add {self.address} peer {_FRONT_ADDRESS} dev {_INTERFACE}",
             f"link set {_INTERFACE} up",
-            text=translation(self._targets),
+            *_ANSWERS,
+            text=translation(self.address, self._routes),
         )
         commands = (
             f"address add {_FRONT_ADDRESS} peer {self.address} dev {self._interface}",
@@ -116,14 +194,14 @@ class SiteEntrance:
         )
         await _inside(self._front, "ip", "-batch", "-", text="\n".join(commands) + "\n")
 
-    async def lead(self, port: int, to: Iterable[int]) -> None:
-        """Lead new connections to the entrance `port` to these ports of the site, in turn; to none refuses them."""
-        async with self._lock:
-            self._targets[port] = tuple(to)
-            await self._write()
+    async def lead(self, port: int, to: Iterable[int], ending: Iterable[int] = ()) -> None:
+        """Lead new connections to the entrance `port` to these ports of the site, in turn; to none refuses them.
 
-    async def _write(self) -> None:
-        await _inside(self._site, "nft", "-f", "-", text=translation(self._targets))
+        Those to the ports in `ending` go on.
+        """
+        async with self._lock:
+            self._routes[port] = self._routes.get(port, Route(())).followed_by(to, ending)
+            await _inside(self._site, "nft", "-f", "-", text=translation(self.address, self._routes))
 
 
 class FrontConnections:

@@ -204,7 +204,7 @@ class SiteHttpPools:
             output=output,
         )
 
-    async def _lead(self, pool_id: str, ports: Iterable[int]) -> None:
+    async def _lead(self, pool_id: str, ports: Iterable[int], ending: Iterable[int]) -> None:
         if self._entrance is None or self._network is None:
             return
         ports = tuple(ports)
@@ -218,7 +218,7 @@ class SiteHttpPools:
                 await self._entrance.open({entrance: ports})
                 self._network_age = self._network.age
             else:
-                await self._entrance.lead(entrance, ports)
+                await self._entrance.lead(entrance, ports, ending)
 
     def _look(self) -> TcpDiagnostics:
         """Give what looks into the network that the processes are in."""
@@ -273,8 +273,8 @@ class _Host:
     async def start(self, port: int, *, output: int) -> Process:
         return await self._site._start(self._pool_id, port, output)
 
-    async def lead(self, ports: Iterable[int]) -> None:
-        await self._site._lead(self._pool_id, ports)
+    async def lead(self, ports: Iterable[int], ending: Iterable[int]) -> None:
+        await self._site._lead(self._pool_id, ports, ending)
 
     def free_ports(self) -> Iterable[int]:
         return self._site._free_ports(self._pool_id)

@@ -52,8 +52,8 @@ class ServerHost(Protocol):
     async def start(self, port: int, *, output: int) -> Process:
         """Start a process that is to listen on `port`; raises a `HomeportError` when it cannot."""
 
-    async def lead(self, ports: Iterable[int]) -> None:
-        """Lead new connections to these ports, in turn; none: refuse them."""
+    async def lead(self, ports: Iterable[int], ending: Iterable[int]) -> None:
+        """Lead new connections to these ports, in turn; none: refuse them. Those to the ending ones go on."""
 
     def free_ports(self) -> Iterable[int]:
         """Give the ports to choose from."""
@@ -125,6 +125,7 @@ class HttpServerPool:
         self._crowded_since: int | None = None
         self._used_at = self._needed_at = time.monotonic_ns()
         self._led: tuple[int, ...] = ()
+        self._ending: tuple[int, ...] = ()
         self._leading = asyncio.Lock()
         self.reason = ""
         self._port_never_opened: PortNeverOpened | None = None
@@ -370,14 +371,16 @@ class HttpServerPool:
             ready = [one for one in running if one.state is ServerState.READY]
             starting = [one for one in running if one.state is ServerState.STARTING]
             ports = tuple(sorted(one.port for one in ready or starting))
-            if ports != self._led:
+            leaving = (ServerState.DRAINING, ServerState.STOPPING)
+            ending = tuple(sorted(one.port for one in running if one.state in leaving))
+            if (ports, ending) != (self._led, self._ending):
                 try:
-                    await self._host.lead(ports)
+                    await self._host.lead(ports, ending)
                 except HomeportError as error:
                     self.reason, self._port_never_opened = error.message, None
                     _log.error("http-pool.not-led", pool=self.id, reason=error.message)
                     return
-                self._led = ports
+                self._led, self._ending = ports, ending
             self._changed.set()
 
     def _drain(self, server: _Server, reason: str) -> None:
