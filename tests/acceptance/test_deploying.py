@@ -181,6 +181,32 @@ def test_a_package_at_an_address_is_served_and_fetched_again_at_each_restart(
     served(platform, "fetched", 2)
 
 
+def test_a_site_runs_in_the_virtual_environment_that_its_deployment_made(
+    platform: Platform, make_site: Make, tmp_path: Path
+) -> None:
+    make_site("environment")
+    platform.homeport("settings", "set", "environment", "HOMEPORT_VIRTUAL_ENVIRONMENT=antenv")
+    app = """
+import sys
+import tiny
+def wsgi_app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{sys.prefix} {tiny.__file__}".encode()]
+"""
+    (tmp_path / "app.py").write_text(app)
+    (tmp_path / "web.config").write_text(web_config())
+    (tmp_path / "requirements.txt").write_text("./tiny")
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/tiny.py").write_text("")
+    (tmp_path / "tiny/pyproject.toml").write_text('[project]\nname = "tiny"\nversion = "1"\n')
+
+    platform.homeport("deploy", "environment", str(tmp_path))
+
+    folder = "/home/site/wwwroot/antenv"
+    place = f"{folder}/lib/python3.11/site-packages/tiny.py"
+    eventually(lambda: platform.get("environment").text == f"{folder} {place}")
+
+
 def own_address() -> str:
     """Return the machine's own address, which a sandbox may reach as it may reach any other machine's."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -42,6 +42,13 @@ def wheel(name: str, files: dict[str, str]) -> bytes:
 
 
 TINY = wheel("tiny", {"tiny.py": "NAME = 'tiny'\n"})
+SCRIPTED = wheel(
+    "tiny",
+    {
+        "tiny.py": "import sys\ndef tell():\n    print(sys.prefix)\n",
+        "tiny-1.0.dist-info/entry_points.txt": "[console_scripts]\ntell = tiny:tell\n",
+    },
+)
 DJANGO = wheel("django", {"django/__init__.py": ""})
 
 
@@ -381,3 +388,80 @@ def test_a_pyproject_file_says_what_is_required(offline: ScmProcess) -> None:
 
     assert offline.latest()["status"] == 4, offline.log_text(offline.latest()["id"])
     assert imported(offline.home / "python3117x64", "tiny")
+
+
+def test_a_requirement_that_names_a_file_is_installed_every_time(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    runtime = install(scm)
+    scm.deploy(files())
+    another = "django-1.0-py3-none-any.whl"
+    scm.deploy(files(**{"requirements.txt": f"./{another}\n", another: DJANGO}))
+    assert imported(runtime, "django"), scm.log_text(scm.latest()["id"])
+
+
+class TestVirtualEnvironment:
+    """Packages go into a virtual environment of the content, which a setting names."""
+
+    @pytest.fixture
+    def site(self, start_scm: Callable[..., ScmProcess], install: Callable[..., Path]) -> ScmProcess:
+        scm = start_scm(HOMEPORT_VIRTUAL_ENVIRONMENT="antenv")
+        install(scm)
+        return scm
+
+    def test_it_takes_its_place_with_the_content_and_a_build_that_fails_changes_nothing(
+        self, site: ScmProcess
+    ) -> None:
+        site.deploy(files(**{"wheels/tiny-1.0-py3-none-any.whl": SCRIPTED}))
+
+        log = site.log_text(site.latest()["id"])
+        assert site.latest()["status"] == 4, log
+        assert "Creating the virtual environment antenv of Python" in log
+        environment = site.web_root / "antenv"
+        assert imported(environment, "tiny")
+        assert not imported(site.home / "python3117x64", "tiny")
+        ran = subprocess.run([environment / "bin/tell"], capture_output=True, text=True, check=True)
+        assert ran.stdout.strip() == str(environment)
+        assert (environment / "Scripts/tell").samefile(environment / "bin/tell")
+
+        before = sorted(path.relative_to(site.web_root) for path in site.web_root.rglob("*"))
+
+        site.deploy(files(**{"requirements.txt": "./wheels/tiny-1.0-py3-none-any.whl\n./none.whl\n"}))
+
+        assert site.latest()["status"] == 3, site.log_text(site.latest()["id"])
+        after = sorted(path.relative_to(site.web_root) for path in site.web_root.rglob("*"))
+        assert [path for path in after if "__pycache__" not in path.parts] == [
+            path for path in before if "__pycache__" not in path.parts
+        ]
+        assert imported(site.web_root / "antenv", "tiny")
+
+    def test_it_comes_back_with_its_deployment_and_one_of_another_kind_is_made_anew(
+        self, site: ScmProcess
+    ) -> None:
+        site.deploy(files())
+        first = site.latest()["id"]
+        uploaded = {"antenv/pyvenv.cfg": "home = C:\\Python36", "antenv/Scripts/python.exe": "MZ"}
+        second = {"requirements.txt": "./wheels/django-1.0-py3-none-any.whl\n"}
+        site.deploy(
+            files(**second, **uploaded, **{"wheels/django-1.0-py3-none-any.whl": DJANGO}), clean="true"
+        )
+        assert site.latest()["status"] == 4, site.log_text(site.latest()["id"])
+        environment = site.web_root / "antenv"
+        assert imported(environment, "django")
+        assert not imported(environment, "tiny")
+
+        site.client.put(f"/api/deployments/{first}")
+
+        log = site.log_text(first)
+        assert "The packages are those that this deployment was made with." in log
+        assert imported(environment, "tiny")
+        assert not imported(environment, "django")
+
+    def test_a_setting_that_names_no_folder_fails_the_build_and_says_so(
+        self, start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
+    ) -> None:
+        scm = start_scm(HOMEPORT_VIRTUAL_ENVIRONMENT="../out")
+        install(scm)
+        scm.deploy(files())
+        assert scm.latest()["status"] == 3
+        assert "HOMEPORT_VIRTUAL_ENVIRONMENT is '../out'" in scm.latest()["status_text"]

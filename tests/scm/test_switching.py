@@ -323,6 +323,12 @@ def test_a_tree_that_forbids_it_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "tree").exists()
 
 
+def test_removing_what_is_not_there_changes_no_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    remove_tree(tmp_path / "none")
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 NAMES = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a"])
 FILES = st.dictionaries(NAMES, st.text("xyz", max_size=3))
 

@@ -536,7 +536,10 @@ class HostedSite:
             raise NotFound(f"Pool '{pool_id}' is no longer configured.")
         runtime = self._runtime(plan)
         site = site_environment(
-            self.desired, instance=self._node.instance, runtime=runtime.folder if runtime else None, scm=False
+            self.desired,
+            instance=self._node.instance,
+            runtime=plan.python_folder if runtime else None,
+            scm=False,
         )
         environment = dict(self.plan.connection_strings) | site | dict(plan.environment_variables)
         if start.scoreboard_fd is None or runtime is None:
@@ -558,7 +561,7 @@ class HostedSite:
             if start.shared_fds is not None:
                 private["HOMEPORT_CONNECTIONS"] = ":".join(map(str, start.shared_fds))
             return await self._launch(
-                worker_program(runtime),
+                worker_program(plan),
                 environment=environment | private,
                 mounts=(*self._runtime_mounts(), Mount(source=library, target=LIBRARY)),
                 stdin=start.listening_fd,

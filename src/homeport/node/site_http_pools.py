@@ -199,7 +199,7 @@ class SiteHttpPools:
         }
         return await self._launch(
             tuple(_with_port(word, port) for word in plan.program),
-            runtime=plan.runtime_folder,
+            runtime=plan.python_folder,
             variables=variables,
             output=output,
         )

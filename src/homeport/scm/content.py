@@ -61,6 +61,9 @@ def list_content(root: Path) -> Content:
         if number >= _MOST_FOLDERS:
             content.cut_off = True
             break
+        if "pyvenv.cfg" in names and Path(folder) != root:
+            folders.clear()  # a virtual environment: nothing in it is the site's own
+            continue
         below = Path(folder).relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
         parts = PurePosixPath(below.lower()).parts

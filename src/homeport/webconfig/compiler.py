@@ -18,6 +18,7 @@ from homeport.webconfig.detection import (
     wsgi_handler,
 )
 from homeport.webconfig.document import Document, Element, parse_document
+from homeport.webconfig.environments import environment_of
 from homeport.webconfig.folder_settings import FolderSettings, too_large
 from homeport.webconfig.http_pools import compile_http_pool
 from homeport.webconfig.inheritance import Layer, build_chain
@@ -152,7 +153,8 @@ class _Compiler:
         runtime = newest(self._facts.runtimes)
         server = None
         if runtime is not None and self._facts.list_folder is not None:
-            server = choose_server(self._facts.list_folder(site_packages(runtime)) or ())
+            packages = site_packages(runtime, environment=environment_of(runtime, self._facts))
+            server = choose_server(self._facts.list_folder(packages) or ())
         self._note(findings_for(detected, runtime, server=server))
         if runtime is None or (detected.interface is Interface.ASGI and server is None):
             return None

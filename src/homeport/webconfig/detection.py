@@ -237,10 +237,10 @@ def newest(runtimes: Iterable[InstalledRuntime]) -> InstalledRuntime | None:
     )
 
 
-def site_packages(runtime: InstalledRuntime) -> str:
-    """Give the folder of a Python's packages in the sandbox."""
+def site_packages(runtime: InstalledRuntime, *, environment: str = "") -> str:
+    """Give the folder of a Python's packages in the sandbox, or of those of the environment below /home that it runs in."""
     minor = ".".join(runtime.version.split(".")[:2])
-    return f"/home/{runtime.folder}/lib/python{minor}/site-packages"
+    return f"/home/{environment or runtime.folder}/lib/python{minor}/site-packages"
 
 
 def choose_server(packages: Iterable[str]) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.bounds import bounded_expand
+from homeport.webconfig.environments import environment_of
 from homeport.webconfig.plan import CONTENT_ROOT, HttpPool, ProxyToPool, Refuse, SiteFacts
-from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
+from homeport.webconfig.runtimes import MISSING_RUNTIME, RuntimeChoice, choose_runtime
 from homeport.webconfig.sections.handlers import Handler
 from homeport.webconfig.sections.http_platform import PORT_VARIABLE, HttpPlatform
 from homeport.webconfig.values import ValueMapper, known_variables
@@ -52,6 +53,7 @@ class _Program:
 
     words: tuple[str, ...]
     runtime: InstalledRuntime | None = None
+    environment: str = ""
 
 
 def compile_http_pool(handler: Handler, section: HttpPlatform, facts: SiteFacts) -> HttpPoolResult:
@@ -93,6 +95,7 @@ def compile_http_pool(handler: Handler, section: HttpPlatform, facts: SiteFacts)
         requested=section.process_path,
         program=(*program.words, *(argument.value for argument in mapped)),
         runtime_folder=program.runtime.folder if program.runtime else None,
+        environment=program.environment,
         environment_variables=_environment(section, facts, program.runtime, notes),
         processes=section.processes,
         startup_seconds=section.startup_seconds,
@@ -124,9 +127,11 @@ def _program(path: str, facts: SiteFacts, notes: _Notes) -> _Program | None:
         if choice.runtime is None:
             return None
         name = _bare_name(path) if beside else "python"
-        return _Program(words=(f"/home/{choice.runtime.folder}/bin/{name}",), runtime=choice.runtime)
+        return _Program(
+            words=(f"{choice.programs}/{name}",), runtime=choice.runtime, environment=choice.environment
+        )
     if not {"\\", "/"} & set(path):
-        return _Program(words=(_bare_name(path),), runtime=_only_runtime(facts))
+        return _beside_runtime((_bare_name(path),), facts)
     mapped = map_path(path, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=CONTENT_ROOT)
     if mapped.posix is not None and not mapped.exists and path.lower().endswith(".exe"):
         bare = map_path(
@@ -140,7 +145,7 @@ def _program(path: str, facts: SiteFacts, notes: _Notes) -> _Program | None:
             f"processPath names '{path}', a program of a Windows machine; '{_bare_name(path)}' of this machine "
             "runs instead, if there is one.",
         )
-        return _Program(words=(_bare_name(path),), runtime=_only_runtime(facts))
+        return _beside_runtime((_bare_name(path),), facts)
     if mapped.posix is None:
         message = mapped.problem.message if mapped.problem else f"'{path}' has no counterpart here."
         notes.add(
@@ -164,10 +169,10 @@ def _script(posix: str, facts: SiteFacts, notes: _Notes) -> _Program | None:
             remedy="Name the program that the batch file starts, or a shell script (.sh).",
         )
         return None
-    runtime = _only_runtime(facts)
     if extension == ".sh":
-        return _Program(words=(_SHELL, posix), runtime=runtime)
+        return _beside_runtime((_SHELL, posix), facts)
     if extension == ".py":
+        runtime = _only_runtime(facts)
         if runtime is None:
             notes.add(
                 Severity.ERROR,
@@ -176,8 +181,11 @@ def _script(posix: str, facts: SiteFacts, notes: _Notes) -> _Program | None:
                 remedy=r"Name the Python in processPath and the script in arguments.",
             )
             return None
-        return _Program(words=(f"/home/{runtime.folder}/bin/python", posix), runtime=runtime)
-    return _Program(words=(posix,), runtime=runtime)
+        choice = RuntimeChoice(runtime=runtime, environment=environment_of(runtime, facts))
+        return _Program(
+            words=(f"{choice.programs}/python", posix), runtime=runtime, environment=choice.environment
+        )
+    return _beside_runtime((posix,), facts)
 
 
 def _python_beside(path: str) -> str:
@@ -193,6 +201,13 @@ def _python_beside(path: str) -> str:
 def _bare_name(path: str) -> str:
     name = path.replace("/", "\\").rpartition("\\")[2]
     return name[:-4] if name.lower().endswith(".exe") else name
+
+
+def _beside_runtime(words: tuple[str, ...], facts: SiteFacts) -> _Program:
+    """A program that may want the site's Python, which it finds on its PATH."""
+    runtime = _only_runtime(facts)
+    environment = "" if runtime is None else environment_of(runtime, facts)
+    return _Program(words=words, runtime=runtime, environment=environment)
 
 
 def _only_runtime(facts: SiteFacts) -> InstalledRuntime | None:

@@ -131,7 +131,8 @@ class FastCgiPool(PoolSettings):
     `id` is short, safe in a file name and derived from the pair alone, so it outlives every other change.
     `requested` is the program that web.config names, `program` the command line that stands for it in the sandbox
     (for `PoolKind.WSGI` the interpreter alone: the agent adds its worker). `runtime_folder` is the
-    `InstalledRuntime.folder` it runs on, None for a program that is no Python. `app_settings` are in document order
+    `InstalledRuntime.folder` it runs on, None for a program that is no Python; `environment` is the virtual environment
+    below /home that it runs in, empty for none. `app_settings` are in document order
     with paths mapped; the last of two equal keys counts. `restart_regex` is matched against changed files below the
     content folder, written with backslashes; empty: nothing is watched.
     """
@@ -141,9 +142,15 @@ class FastCgiPool(PoolSettings):
     requested: str
     program: tuple[str, ...]
     runtime_folder: str | None = None
+    environment: str = ""
     app_settings: tuple[tuple[str, str], ...] = ()
     restart_regex: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def python_folder(self) -> str | None:
+        """The folder below /home whose `bin` holds the programs of its Python."""
+        return self.environment or self.runtime_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +161,14 @@ class HttpPool:
     command line is a new generation of the same pool. `%HTTP_PLATFORM_PORT%` stands in `program` and in values of
     `environment_variables` where the port goes; a variable with an empty value is taken away. `processes` is the
     most that run at once. `stdout_log` is a prefix of file names relative to /home, None: not asked for.
-    `recycle_files` are relative to the content folder.
+    `recycle_files` are relative to the content folder; `runtime_folder` and `environment` are as in `FastCgiPool`.
     """
 
     id: str
     requested: str
     program: tuple[str, ...]
     runtime_folder: str | None = None
+    environment: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
     processes: int = 1
     startup_seconds: int = 120
@@ -169,6 +177,11 @@ class HttpPool:
     request_timeout_seconds: int = 120
     stdout_log: str | None = None
     recycle_files: tuple[str, ...] = ()
+
+    @property
+    def python_folder(self) -> str | None:
+        """The folder below /home whose `bin` holds the programs of its Python."""
+        return self.environment or self.runtime_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +211,12 @@ class HostingPlan:
     rewriting: tuple[FolderRules, ...] = ()
     connection_strings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     http_pools: tuple[HttpPool, ...] = ()
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Give the virtual environments below /home that its pools run in, each once."""
+        folders = [pool.environment for pool in self.pools] + [pool.environment for pool in self.http_pools]
+        return tuple(dict.fromkeys(folder for folder in folders if folder))
 
     @property
     def runtime_folders(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.bounds import MOST_PATHS, bounded_expand
 from homeport.webconfig.document import Document
+from homeport.webconfig.environments import named_environment
 from homeport.webconfig.plan import FastCgi, FastCgiPool, PoolKind, PoolSettings, Refuse, SiteFacts
 from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
 from homeport.webconfig.sections.app_settings import read_app_settings
@@ -29,6 +30,8 @@ from homeport.windows.variables import windows_variables
 
 DEFAULT_RESTART_REGEX = r".*((\.py)|(\.config))$"
 _LAYOUT = Layout()
+_ACTIVATE = "WSGI_ALT_VIRTUALENV_ACTIVATE_THIS"
+_PROXY_SKIPPED = "webconfig.virtualenv-proxy"
 _ALTERNATIVE = "WSGI_ALT_VIRTUALENV_HANDLER"
 
 
@@ -70,17 +73,37 @@ class PoolCompiler:
         interpreter = _interpreter(processor)
         if interpreter is None:
             return self._program(handler, processor)
-        choice = choose_runtime(interpreter, processor.program, self.facts)
+        choice = choose_runtime(self._behind_proxy() or interpreter, processor.program, self.facts)
         placed = () if choice.finding is None else (_at(choice.finding, handler),)
         if choice.runtime is None:
             return PoolResult(action=_refusal(MISSING_RUNTIME), findings=placed)
         wsgi = is_wfastcgi(processor.program) or any(is_wfastcgi(part) for part in processor.argument_list)
         defaults = EXTENSION_SETTINGS if interpreter.kind is InterpreterKind.EXTENSION else PoolSettings()
         if wsgi:
-            result = self._wsgi(handler, processor, defaults=defaults, runtime=choice.runtime)
+            result = self._wsgi(
+                handler, processor, defaults=defaults, runtime=choice.runtime, programs=choice.programs
+            )
         else:
-            result = self._script(handler, processor, defaults=defaults, runtime=choice.runtime)
+            result = self._script(
+                handler, processor, defaults=defaults, runtime=choice.runtime, programs=choice.programs
+            )
+        if result.pool is not None:
+            result = replace(result, pool=replace(result.pool, environment=choice.environment))
+        if choice.environment:  # no proxy is missed: the environment's own Python runs
+            kept = tuple(finding for finding in result.findings if finding.code != _PROXY_SKIPPED)
+            result = replace(result, findings=kept)
         return replace(result, findings=(*placed, *result.findings))
+
+    def _behind_proxy(self) -> Interpreter | None:
+        """Give the virtual environment that Visual Studio's proxy is to activate, where it runs here (§9.3)."""
+        written = dict(read_app_settings(self.root)) if self.root else {}
+        settings = {**self.facts.app_settings, **written}
+        if not is_virtualenv_proxy(settings.get("WSGI_HANDLER", "")):
+            return None
+        folder = settings.get(_ACTIVATE, "").replace("/", "\\").rpartition("\\")[0]
+        text = bounded_expand(f"{folder}\\python.exe", self._variables)
+        interpreter = recognise_interpreter(text, _LAYOUT, variables={}) if text else None
+        return interpreter if interpreter and named_environment(interpreter, self.facts) else None
 
     @property
     def _variables(self) -> dict[str, str]:
@@ -94,6 +117,7 @@ class PoolCompiler:
         *,
         defaults: PoolSettings,
         runtime: InstalledRuntime,
+        programs: str,
     ) -> PoolResult:
         written = read_app_settings(self.root) if self.root else ()
         settings, findings = self._app_settings(written, runtime=runtime)
@@ -101,7 +125,7 @@ class PoolCompiler:
         pool = self._pool(
             PoolKind.WSGI,
             processor,
-            (f"/home/{runtime.folder}/bin/python",),
+            (f"{programs}/python",),
             defaults=defaults,
             runtime=runtime,
         )
@@ -122,10 +146,11 @@ class PoolCompiler:
         *,
         defaults: PoolSettings,
         runtime: InstalledRuntime,
+        programs: str,
     ) -> PoolResult:
         """A script of the site that speaks FastCGI by itself, on one of the site's Pythons."""
         arguments = self._arguments(processor)
-        program = (f"/home/{runtime.folder}/bin/python", *(argument.value for argument in arguments))
+        program = (f"{programs}/python", *(argument.value for argument in arguments))
         return self._finished(
             handler, PoolKind.PROGRAM, processor, program, defaults=defaults, runtime=runtime
         )
@@ -322,7 +347,7 @@ def _too_many_paths() -> Finding:
 def _proxy_skipped(handler: str) -> Finding:
     return Finding(
         severity=Severity.WARNING,
-        code="webconfig.virtualenv-proxy",
+        code=_PROXY_SKIPPED,
         message=f"The virtual environment is one for Windows; '{handler}' runs without ptvs_virtualenv_proxy.",
         remedy="Install the site's requirements into its Python.",
     )

@@ -1,31 +1,51 @@
 """Which of a site's Pythons runs what web.config names (decision 4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
+from homeport.webconfig.environments import SETTING, environment_of, named_environment
 from homeport.webconfig.plan import SiteFacts
 from homeport.windows.interpreters import Interpreter, InterpreterKind
 
 _EXAMPLE_ID = "python3117x64"
 MISSING_RUNTIME = "webconfig.missing-runtime"
+OTHER_RUNTIME = "webconfig.other-runtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeChoice:
-    """The Python to use, or None and an error among the findings; they have neither file nor line yet."""
+    """The Python to use, or None and an error among the findings; they have neither file nor line yet.
+
+    `environment` is the virtual environment below /home that it runs in, empty for none.
+    """
 
     runtime: InstalledRuntime | None
     finding: Finding | None = None
+    environment: str = ""
+
+    @property
+    def programs(self) -> str:
+        """The folder of its programs in the sandbox."""
+        return f"/home/{self.environment or (self.runtime.folder if self.runtime else '')}/bin"
 
 
 def choose_runtime(interpreter: Interpreter, named: str, facts: SiteFacts) -> RuntimeChoice:
     """Find the Python for an interpreter that web.config names as `named`.
 
-    In this order: the folder itself; the only one of the same minor version; the only one there is, with a warning;
+    In this order: the virtual environment itself, where it runs here; the folder itself; the only one of the same minor version; the only one there is, with a warning;
     else none, with an error that gives the command to install it. A name without a folder (`python`) takes the only
-    one in silence.
+    one in silence. A setting of the site may put any of them into a virtual environment.
     """
+    if found := named_environment(interpreter, facts):
+        return RuntimeChoice(runtime=found[0], environment=found[1])
+    choice = _choose(interpreter, named, facts)
+    if choice.runtime is None:
+        return choice
+    return replace(choice, environment=environment_of(choice.runtime, facts))
+
+
+def _choose(interpreter: Interpreter, named: str, facts: SiteFacts) -> RuntimeChoice:
     wanted = interpreter.folder.casefold() if interpreter.kind is InterpreterKind.EXTENSION else ""
     exact = [runtime for runtime in facts.runtimes if runtime.folder.casefold() == wanted]
     if exact:
@@ -55,13 +75,15 @@ def _replaced(
             f"run here; {instead}."
         )
         remedy = (
-            f"Install what the site needs into {runtime.folder}; packages in the environment are not used."
+            f"Install what the site needs into {runtime.folder}; packages in the environment are not used. Or have "
+            f"deployments make one that runs here: homeport settings set {facts.site} {SETTING}="
+            f"{interpreter.folder.rpartition('/')[2]}"
         )
     else:
         message = f"web.config names {_python(interpreter)} at {_folder(named)}, which this site does not have; {instead}."
         wanted = _extension_id(interpreter)
         remedy = f"To get it: homeport extension add {facts.site} {wanted}" if wanted else ""
-    return Finding(severity=Severity.WARNING, code="webconfig.other-runtime", message=message, remedy=remedy)
+    return Finding(severity=Severity.WARNING, code=OTHER_RUNTIME, message=message, remedy=remedy)
 
 
 def _missing(interpreter: Interpreter, named: str, facts: SiteFacts) -> Finding:

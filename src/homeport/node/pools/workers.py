@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from homeport.model.site import DesiredSite, InstalledRuntime
+from homeport.model.site import DesiredSite
 from homeport.webconfig.plan import FastCgiPool
 
 LIBRARY = "/opt/homeport/lib"
@@ -15,9 +15,9 @@ _FAILURE_LINGER_SECONDS = 10
 SERVER_SOFTWARE = "Homeport/0.1"
 
 
-def worker_program(runtime: InstalledRuntime) -> tuple[str, ...]:
-    """Return the command that runs our responder on the site's Python."""
-    return (f"/home/{runtime.folder}/bin/python", _LAUNCHER)
+def worker_program(pool: FastCgiPool) -> tuple[str, ...]:
+    """Return the command that runs our responder on the pool's Python."""
+    return (pool.program[0], _LAUNCHER)
 
 
 def worker_config(site: DesiredSite, pool: FastCgiPool, *, instance: str, replacing: bool) -> bytes:

@@ -23,7 +23,7 @@ from homeport.scm.checking.packages import (
 )
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
-from homeport.scm.deployments.hosting import compile_content
+from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
@@ -83,7 +83,7 @@ def check_site(
     plan, pythons = compile_content(home, content, site=name, app_settings=app_settings, staged=staged)
     used = plan.runtime_folders
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
-    packages = staged(chosen.folder) / "Lib/site-packages" if chosen else None
+    packages = packages_of(chosen, plan, home=home, staged=staged) if chosen else None
     version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
     return _sorted(_findings(content, plan, version=version, installed=packages))
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homeport.model.errors import HomeportError
 from homeport.model.finding import Finding, Severity
@@ -36,7 +37,7 @@ from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package, is_package_address
 from homeport.scm.deployments.git_repository import GitFailed, GitRepository
-from homeport.scm.deployments.hosting import SitePython, choose_python, compile_content
+from homeport.scm.deployments.hosting import SitePython, choose_python, compile_content, environment_for
 from homeport.scm.deployments.kept import KeptDeployments, KeptRequest
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.python_build import (
@@ -51,11 +52,14 @@ from homeport.scm.deployments.scripts import post_deployment_actions, run_script
 from homeport.scm.deployments.site_packages import SitePackages, most_packages, package_setting
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
-from homeport.scm.deployments.trees import look, unshare
+from homeport.scm.deployments.trees import look, remove_tree, share_tree, unshare
 from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
 from homeport.windows.paths import windows_text
+
+if TYPE_CHECKING:
+    from homeport.webconfig import HostingPlan
 
 _HTTP_SECONDS = 100
 _SHOWN_NAMES = 20
@@ -110,7 +114,7 @@ class PushRequest:
 class _Work:
     """One deployment under way: `target` is written to, and is or becomes `place`.
 
-    `uncovers` brings the content back that a package had hidden.
+    `uncovers` brings the content back that a package had hidden; `packaged` says that packages in the content change.
     """
 
     request: PushRequest
@@ -122,6 +126,7 @@ class _Work:
     settings: Settings
     manifest: Collection[str] | None = None
     uncovers: bool = False
+    packaged: bool = False
 
 
 class Deployer:
@@ -407,7 +412,7 @@ class Deployer:
             work.log.child(f"The site runs from data\\SitePackages\\{name}.")
         if work.manifest is not None:
             write_manifest(self._store.folder(work.record.id) / "manifest", sorted(work.manifest))
-        for path in self._switch.commit(work.record.id, keep_folder=not _restarts(work)):
+        for path in self._switch.commit(work.record.id, keep_folder=not (_restarts(work) or work.packaged)):
             work.log.child(
                 f"'{path}' was written by the site too while the deployment ran: the deployment's is served.",
                 Kind.WARNING,
@@ -418,6 +423,7 @@ class Deployer:
     def _command(self, work: _Work) -> _Work:
         """Bring the content into its place, then build it where that is asked for; return it with its manifest."""
         from homeport.webconfig.detection import WITHOUT_SERVER  # late: parsing XML is slow to load
+        from homeport.webconfig.runtimes import OTHER_RUNTIME
 
         if not work.source.is_dir() or not work.source.resolve().is_relative_to(
             self._options.staging.resolve()
@@ -441,6 +447,8 @@ class Deployer:
         build = not from_package and work.settings.flag("SCM_DO_BUILD_DURING_DEPLOYMENT", default=False)
         work.log.child(f"Command: KuduSync {'--python' if build else '--basic'}")
         self._transform(work)
+        if build and work.place == self._options.web_root:
+            self._make_room_for_environment(work)
         work = self._sync(work, mirror=from_package)
         restored = build and self._restored(work)
         installs = build and not restored and is_python_site(work.target)
@@ -451,18 +459,32 @@ class Deployer:
             app_settings=self._providers.app,
             staged=self._switch.staged,
         )
-        # Whether there is an ASGI server is known once the packages are installed.
-        known = [each for each in plan.findings if not (installs and each.code == WITHOUT_SERVER)]
+        # Whether there is an ASGI server, or the environment that is named, is known once the packages are installed.
+        later = {WITHOUT_SERVER, OTHER_RUNTIME} if installs else set()
+        known = [each for each in plan.findings if each.code not in later]
         for finding in known:
             work.log.child(str(finding), _KINDS[finding.severity])
         if restored:
+            work = replace(work, packaged=True)
             work.log.child("The packages are those that this deployment was made with.")
         elif installs:
-            self._build(work, partial(choose_python, plan, pythons, site=self._options.site))
+            choose = partial(choose_python, plan, pythons, site=self._options.site)
+            work = replace(work, packaged=self._build(work, plan, choose))
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
         self._check(work, known=known)
         return work
+
+    def _make_room_for_environment(self, work: _Work) -> None:
+        """Leave a virtual environment to the build: one that comes with a package was made elsewhere."""
+        from homeport.webconfig.environments import wanted_environment
+
+        name = wanted_environment(self._providers.app)
+        if name and (work.source / name).is_dir():
+            work.log.child(f"The folder '{name}' of the package is left out: the build makes it.")
+            remove_tree(work.source / name)
+        if name and work.request.clean:
+            remove_tree(work.target / name)
 
     def _check(self, work: _Work, *, known: Sequence[Finding]) -> None:
         """Say what else of the deployed content will not work; it is served all the same."""
@@ -492,19 +514,39 @@ class Deployer:
         for finding in findings:
             work.log.child(str(finding), _KINDS[finding.severity])
 
-    def _build(self, work: _Work, choose: Callable[[], tuple[SitePython, str]]) -> None:
-        """Build in the staged content, with packages in a staged runtime that takes its place along with it."""
+    def _build(self, work: _Work, plan: "HostingPlan", choose: Callable[[], tuple[SitePython, str]]) -> bool:
+        """Build in the staged content, with packages in it or in a staged runtime that takes its place along with it.
+
+        Tells whether packages of the content changed.
+        """
+        root = self._options.web_root
+        changed = False
+
+        def chosen() -> tuple[SitePython, str]:
+            python, note = choose()
+            app, content = self._providers.app, self._switch.stage(root, checkpoint=self.checkpoint)
+            environment = environment_for(python, plan, app_settings=app, root=root, staged=content)
+            return environment or python, note
 
         def staged(python: SitePython) -> SitePython:
+            nonlocal changed
+            if python.base is not None:
+                changed = True
+                return python
             return replace(python, folder=self._switch.stage(python.folder, checkpoint=self.checkpoint))
 
         if any(work.settings.get(name) for name in BUILD_COMMANDS):
             self._part_content(work)
-        python = build_python(self._build_run(work), work.target, choose=choose, stage=staged)
+        python = build_python(self._build_run(work), work.target, choose=chosen, stage=staged)
         if python is None:
-            return
+            return False
+        if python.base is not None:
+            name = python.folder.relative_to(self._switch.staged(root)).as_posix()
+            self._kept.keep_environment(work.record.id, python.folder, name=name, checkpoint=self.checkpoint)
+            return changed
         folder = self._switch.staged(python.folder)
         self._kept.keep_runtime(work.record.id, folder, name=python.folder.name, checkpoint=self.checkpoint)
+        return False
 
     def _restored(self, work: _Work) -> bool:
         """Stage the packages that an earlier attempt of this deployment ended with; False where none were kept."""
@@ -513,7 +555,12 @@ class Deployer:
         runtimes = self._kept.runtimes(work.request.again)
         for kept, live in runtimes:
             self._switch.replace_stage(live, kept, checkpoint=self.checkpoint)
-        return bool(runtimes)
+        environments = self._kept.environments(work.request.again)
+        for kept, name in environments:
+            place = self._switch.stage(self._options.web_root, checkpoint=self.checkpoint) / name
+            remove_tree(place)
+            share_tree(kept, place, checkpoint=self.checkpoint)
+        return bool(runtimes or environments)
 
     def _sync(self, work: _Work, *, mirror: bool = False) -> _Work:
         """Copy, and remove what earlier deployments brought and this one has not."""

@@ -32,10 +32,16 @@ class NoRuntime(Invalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitePython:
-    """An interpreter in the site: its folder, and its version as far as `pyvenv.cfg` or the name tells."""
+    """An interpreter in the site: its folder, and its version as far as `pyvenv.cfg` or the name tells.
+
+    `place` is where the folder will be once it is served (None: where it is). `base` is the one that a virtual environment of
+    the content belongs to.
+    """
 
     folder: Path
     version: tuple[int, ...]
+    place: Path | None = None
+    base: "SitePython | None" = None
 
     @property
     def program(self) -> Path:
@@ -44,6 +50,8 @@ class SitePython:
 
     def __str__(self) -> str:
         numbers = ".".join(str(number) for number in self.version)
+        if self.base is not None:
+            return f"the virtual environment {self.folder.name} of {self.base}"
         return f"Python {numbers} in {self.folder.name}" if numbers else f"the Python in {self.folder.name}"
 
 
@@ -134,6 +142,46 @@ def choose_python(plan: "HostingPlan", pythons: Sequence[SitePython], *, site: s
         newest,
         f"No handler of web.config runs on one of the site's Pythons: {newest}, the newest, is used.",
     )
+
+
+def packages_of(
+    python: SitePython,
+    plan: "HostingPlan",
+    *,
+    home: Path,
+    staged: Callable[[Path], Path] = lambda folder: folder,
+) -> Path:
+    """Return the folder of the packages that a site runs with: its Python's, or its virtual environment's."""
+    root = home / "site/wwwroot"
+    for environment in plan.environments:
+        place = home / environment
+        folder = staged(root) / place.relative_to(root) if place.is_relative_to(root) else place
+        return next(folder.glob("lib/python3*/site-packages"), folder)
+    return staged(python.folder) / "Lib/site-packages"
+
+
+def environment_for(
+    python: SitePython, plan: "HostingPlan", *, app_settings: Mapping[str, str], root: Path, staged: Path
+) -> SitePython | None:
+    """Return the virtual environment that packages go into instead of the Python itself, None where there is none.
+
+    It is the one that a setting names, or that a handler runs in already. `staged` is the content that will be `root`.
+    Raises `Invalid` where the setting names no folder.
+    """
+    from homeport.webconfig.environments import SETTING, wanted_environment
+
+    name = wanted_environment(app_settings)
+    if name is None:
+        raise Invalid(
+            f"{SETTING} is '{app_settings.get(SETTING)}': it names a folder of the content, such as antenv."
+        )
+    below = "site/wwwroot/"
+    path = name or next(
+        (each.removeprefix(below) for each in plan.environments if each.startswith(below)), ""
+    )
+    if not path:
+        return None
+    return SitePython(folder=staged / path, version=python.version, place=root / path, base=python)
 
 
 def _wanted_id(remedy: str) -> str:

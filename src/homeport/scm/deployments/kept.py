@@ -83,6 +83,20 @@ class KeptDeployments:
         remove_tree(place)
         share_tree(runtime, place, checkpoint=checkpoint)
 
+    def keep_environment(
+        self, identity: str, folder: Path, *, name: str, checkpoint: Callable[[], None]
+    ) -> None:
+        """Keep a virtual environment of the content, as shared files; `name` is its path there."""
+        place = self._store.kept(identity) / "environments" / name
+        remove_tree(place)
+        share_tree(folder, place, checkpoint=checkpoint)
+
+    def environments(self, identity: str) -> Sequence[tuple[Path, str]]:
+        """Return the kept virtual environments whose Python is still there: where each was kept, and its path."""
+        root = self._store.kept(identity) / "environments"
+        found = [path.parent for path in root.glob("*/pyvenv.cfg") if (path.parent / "bin/python").exists()]
+        return [(path, path.relative_to(root).as_posix()) for path in found]
+
     def runtimes(self, identity: str) -> Sequence[tuple[Path, Path]]:
         """Return the kept runtimes that still fit the site: where each was kept, and where it belongs.
 

@@ -4,6 +4,7 @@ Kudu reference §12.5. Kudu makes a virtual environment in the web root; here th
 web.config names, which is what its handler runs on.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from homeport.scm.deployments.hosting import SitePython
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.requirements import SOURCES, Required, is_self_contained, read_required
 from homeport.scm.deployments.scripts import run_script
+from homeport.scm.deployments.trees import remove_tree
 from homeport.scm.options import ScmOptions
 
 BUILD_COMMANDS = ("PRE_BUILD_COMMAND", "POST_BUILD_COMMAND")
@@ -108,18 +110,40 @@ def build_python(
     _command(run, "PRE_BUILD_COMMAND", target)
     required = _required(run, target)
     stamp = _stamp(python, required)
-    if required.lines and stamp == _read_stamp(python.folder):
+    if required.lines and stamp is not None and stamp == _read_stamp(python.folder):
         run.log.child(f"{required.source} and the packages are unchanged: nothing is installed.")
         used = python
     else:
         used = stage(python)
+        if used.base is not None:
+            make_environment(run, used, used.base)
         _install(run, used, required, target)
-        name_final_place(used.folder, python.folder)
+        name_final_place(used.folder, python.place or python.folder)
         (used.folder / _STAMP).write_text(json.dumps(_stamp(used, required)))
     _choose_web_config(run, used, target)
     _collect_static(run, used, target)
     _command(run, "POST_BUILD_COMMAND", target)
     return python
+
+
+def make_environment(run: BuildRun, environment: SitePython, base: SitePython) -> None:
+    """Make a virtual environment of a Python, unless it is there; raises `BuildFailed`."""
+    folder, version = environment.folder, ".".join(map(str, base.version[:2]))
+    with contextlib.suppress(OSError):
+        same = environment.program.resolve(strict=True) == base.program.resolve(strict=True)
+        if same and (folder / "pyvenv.cfg").is_file() and (folder / f"lib/python{version}").is_dir():
+            return
+    run.log.child(f"Creating {environment}.")
+    remove_tree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if run.program([str(base.program), "-m", "venv", str(folder)], directory=folder.parent) != 0:
+        raise BuildFailed(f"{base} could not create the virtual environment {folder.name}: see above.")
+    for name, target in {
+        "Scripts": "bin",
+        "Lib": f"lib/python{version}",
+    }.items():  # as Windows paths name them
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(target)
 
 
 def name_final_place(folder: Path, place: Path) -> None:

@@ -178,6 +178,8 @@ def remove_tree(root: Path) -> None:
 
     def permit(_function: object, path: str, _error: object) -> None:
         place = Path(path)
+        if not os.path.lexists(place):
+            return
         with contextlib.suppress(OSError):
             place.parent.chmod(0o700)
             if place.is_dir() and not place.is_symlink():

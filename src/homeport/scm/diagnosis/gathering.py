@@ -12,7 +12,7 @@ from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.checking.content import installed_distributions
 from homeport.scm.checking.packages import requirement_lines
 from homeport.scm.content import folder_names, list_content
-from homeport.scm.deployments.hosting import compile_content
+from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.failures import Failures
 from homeport.webconfig import HostingPlan
@@ -41,7 +41,7 @@ def gather(
     plan, pythons = compile_content(home, list_content(root), site=site, app_settings=app_settings)
     used = plan.runtime_folders
     python = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
-    installed = installed_distributions(python.folder / "Lib/site-packages") if python else {}
+    installed = installed_distributions(packages_of(python, plan, home=home)) if python else {}
     written = {name for pool in plan.pools for name, _ in pool.app_settings}
     text = _tail(root / "requirements.txt", most=_REQUIREMENTS_BYTES)
     return Evidence(
