@@ -20,7 +20,7 @@ LINE = 40
 
 PAUSE_SECONDS = 0.02
 PROMPT_SECONDS = 30.0
-QUIET_SECONDS = 0.5
+QUIET_SECONDS = 0.2
 
 
 def measure_echo(platform: Platform, scm: ScmSite, *, rounds: int, keys: int) -> Iterator[EchoSample]:

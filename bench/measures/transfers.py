@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.machine import cpu_nanoseconds, used_nanoseconds
@@ -24,6 +25,15 @@ _DAV = """\
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One of the two: what curl is told to reach it, and where it stores the file."""
+
+    stack: Measurable
+    words: Sequence[str]
+    stored: Path
+
+
 def measure_transfers(
     platform: Platform, scm: ScmSite, *, site: str, rounds: int, megabytes: int
 ) -> Iterator[TransferSample]:
@@ -31,54 +41,52 @@ def measure_transfers(
     folder = platform.data.with_suffix(".transfers")
     (folder / "content").mkdir(parents=True, exist_ok=True)
     source = folder / "source.bin"
-    _write(source, size=megabytes * MEGABYTE)
-    stored = {True: platform.content(site).parent / NAME, False: folder / "content" / NAME}
     plain = PlainNginx(
         folder=folder,
         content=folder / "content",
         core=platform.workshop.cores.server,
         more=_DAV.format(folder=folder),
     )
+    address = f"http://{scm.host}:{scm.port}/api/vfs/site/{NAME}"
+    own = _Side(
+        stack=platform,
+        words=[
+            *("-H", f"Authorization: {scm.authorization}"),
+            *("--connect-to", f"::127.0.0.1:{scm.port}", address),
+        ],
+        stored=platform.content(site).parent / NAME,
+    )
+    peer = _Side(
+        stack=plain, words=[f"http://127.0.0.1:{plain.port}/{NAME}"], stored=folder / "content" / NAME
+    )
     try:
+        _write(source, size=megabytes * MEGABYTE)
+        process = scm_process(platform)
+        resident = _status(process, "VmRSS")
         with plain:
-            own_url = f"http://{scm.host}:{scm.port}/api/vfs/site/{NAME}"
-            plain_url = f"http://127.0.0.1:{plain.port}/{NAME}"
-            core = platform.workshop.cores.client
-            signed_in = [
-                "-H",
-                f"Authorization: {scm.authorization}",
-                "--connect-to",
-                f"::127.0.0.1:{scm.port}",
-            ]
             for number in range(-1, rounds):  # the first round only warms caches
                 platform.workshop.say(f"files through the SCM site: round {number + 1} of {rounds}")
                 for direction in Direction:
-                    words = ["-T", str(source)] if direction is Direction.UPLOAD else []
-                    process = scm_process(platform)
-                    if direction is Direction.UPLOAD:
-                        for path in stored.values():
-                            path.unlink(missing_ok=True)
                     _forget_peak(process)
-                    resident = _status(process, "VmRSS")
-                    own, own_cpu = _transfer(platform, [*signed_in, *words, own_url], core=core)
-                    growth = _status(process, "VmHWM") - resident
-                    peer, peer_cpu = _transfer(plain, [*words, plain_url], core=core)
-                    for path in stored.values():
-                        if path.stat().st_size != source.stat().st_size:
-                            raise StartError(f"{path} has {path.stat().st_size} bytes after an upload")
-                    if number >= 0:
-                        yield TransferSample(
-                            direction=direction,
-                            round=number,
-                            size_bytes=source.stat().st_size,
-                            seconds=own,
-                            peer_seconds=peer,
-                            cpu_seconds=own_cpu,
-                            peer_cpu_seconds=peer_cpu,
-                            growth_bytes=growth,
-                        )
+                    sides = (own, peer) if number % 2 else (peer, own)
+                    taken = {
+                        side.stored: _transfer(side, direction, source, core=platform.workshop.cores.client)
+                        for side in sides
+                    }
+                    if number < 0:
+                        continue
+                    yield TransferSample(
+                        direction=direction,
+                        round=number,
+                        size_bytes=source.stat().st_size,
+                        seconds=taken[own.stored][0],
+                        peer_seconds=taken[peer.stored][0],
+                        cpu_seconds=taken[own.stored][1],
+                        peer_cpu_seconds=taken[peer.stored][1],
+                        growth_bytes=_status(process, "VmHWM") - resident,
+                    )
     finally:
-        for path in (source, *stored.values()):
+        for path in (source, own.stored, peer.stored):
             path.unlink(missing_ok=True)
 
 
@@ -90,21 +98,24 @@ def _write(path: Path, *, size: int) -> None:
     subprocess.run(["sync", str(path)], check=True)
 
 
-def _transfer(stack: Measurable, words: Sequence[str], *, core: int) -> tuple[float, float]:
+def _transfer(side: _Side, direction: Direction, source: Path, *, core: int) -> tuple[float, float]:
     """Run curl and give its seconds and the stack's CPU seconds. Raises `StartError` unless the answer is a good one."""
-    line = ["taskset", "-c", str(core), "curl", "-q", "--silent", "--show-error", "-o", "/dev/null"]
-    before = _clocks(stack)
+    words = [*("taskset", "-c", str(core), "curl", "-q", "--silent", "--show-error", "-o", "/dev/null")]
+    words += ["-w", "%{http_code} %{time_total}"]
+    if direction is Direction.UPLOAD:
+        words += ["-T", str(source)]
+        side.stored.unlink(missing_ok=True)
+        os.sync()  # neither pays for what the other has left to the disk
+    before = _clocks(side.stack)
     done = subprocess.run(
-        [*line, "-w", "%{http_code} %{time_total}", *words],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+        [*words, *side.words], env=clean_environment(), capture_output=True, text=True, check=False
     )
-    after = _clocks(stack)
+    after = _clocks(side.stack)
     found = re.fullmatch(r"(20[014]) ([\d.]+)", done.stdout)
     if found is None:
-        raise StartError(f"curl says {done.stdout} {done.stderr.strip()} of {words[-1]}")
+        raise StartError(f"curl says {done.stdout} {done.stderr.strip()} of {side.words[-1]}")
+    if side.stored.stat().st_size != source.stat().st_size:
+        raise StartError(f"{side.stored} is not as long as what was uploaded")
     return float(found[2]), used_nanoseconds(before, after) / 1e9
 
 
