@@ -12,6 +12,8 @@ from urllib.parse import quote
 import pytest
 from conftest import ScmProcess, wait_for
 
+from homeport.scm.http.protocol import drain_pipe
+
 
 @pytest.fixture
 def box(shared_scm: ScmProcess, request: pytest.FixtureRequest) -> Iterator[tuple[ScmProcess, str, Path]]:
@@ -279,12 +281,13 @@ def test_a_name_too_long_is_409_and_leaves_nothing(box: Box) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_an_upload_that_breaks_off_leaves_the_old_file_and_nothing_else(box: Box) -> None:
+@pytest.mark.parametrize("length", [1_000_000, 5_000_000])
+def test_an_upload_that_breaks_off_leaves_the_old_file_and_nothing_else(box: Box, length: int) -> None:
     scm, url, folder = box
     (folder / "a").write_bytes(b"old")
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(scm.folder / "scm.sock"))
-    head = f"PUT {url}/a HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\nContent-Length: 1000000\r\n\r\n"
+    head = f"PUT {url}/a HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\nContent-Length: {length}\r\n\r\n"
 
     connection.sendall(head.encode() + b"n" * 100_000)
     wait_for(lambda: len(list(folder.iterdir())) == 2)
@@ -292,6 +295,40 @@ def test_an_upload_that_breaks_off_leaves_the_old_file_and_nothing_else(box: Box
 
     wait_for(lambda: [path.name for path in folder.iterdir()] == ["a"])
     assert (folder / "a").read_bytes() == b"old"
+
+
+def test_a_large_upload_that_comes_piece_by_piece_is_stored_whole(box: Box) -> None:
+    scm, url, folder = box
+    content = os.urandom(3_000_000)
+    head = f"PUT {url}/a HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(scm.folder / "scm.sock"))
+        connection.sendall(head.encode() + content[:10])
+        for start, end in ((10, 1_000_000), (1_000_000, 1_000_001), (1_000_001, 3_000_000)):
+            connection.sendall(content[start:end])
+            wait_for(lambda end=end: [path.stat().st_size for path in folder.iterdir()] == [end])
+        answer = connection.recv(65536)
+        assert not connection.recv(
+            65536
+        )  # nothing more is read from a connection that was emptied by the kernel
+
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert (folder / "a").read_bytes() == content
+
+
+def test_what_is_in_a_pipe_reaches_a_file_that_knows_no_splice(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    file = os.open(tmp_path / "a", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(write, b"first")
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.splice(read, file, 5)
+
+    drain_pipe(read, file, 5)
+
+    for descriptor in (read, write, file):
+        os.close(descriptor)
+    assert (tmp_path / "a").read_bytes() == b"first"
 
 
 def test_a_write_that_the_system_refuses_is_409_with_its_words_and_leaves_nothing(
@@ -305,6 +342,7 @@ def test_a_write_that_the_system_refuses_is_409_with_its_words_and_leaves_nothin
     assert answer.status_code == 409
     assert "File too large" in answer.json()["Message"]
     assert not (scm.home / "made").exists()
+    assert scm.client.put("/api/vfs/small", content=b"x").status_code == 201
 
 
 def test_readers_see_the_old_content_until_the_new_one_is_whole(box: Box) -> None:

@@ -8,16 +8,15 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from homeport.scm.application import Application, build_application
+from homeport.scm.http.protocol import HttpProtocol
 from homeport.scm.options import ScmOptions
 
 _GRACE_SECONDS = 3
 _LAST_RESORT_SECONDS = 4.5
 _LOOK_SECONDS = 0.25
 _LINGER_SECONDS = 0.1
-_SEND_BYTES = 512 * 1024
 _LARGEST_PIECE = 8 * 1024 * 1024
 
 
@@ -34,7 +33,7 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
     config = uvicorn.Config(
         application.asgi,
         loop="asyncio",
-        http=_HttpProtocol,
+        http=HttpProtocol,
         ws=_websocket_protocol,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
@@ -105,15 +104,6 @@ async def _leave_when_idle(server: uvicorn.Server, application: Application, *, 
             server.should_exit = True
             return
         await asyncio.sleep(min(max(left, _LOOK_SECONDS), idle_seconds))
-
-
-class _HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with room in the kernel for a whole piece of a file: nginx takes it in one go."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection."""
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
-        super().connection_made(transport)
 
 
 def _websocket_protocol(**settings: Any) -> asyncio.Protocol:

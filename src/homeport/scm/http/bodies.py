@@ -9,6 +9,7 @@ from starlette.responses import Response
 from homeport.model.errors import Invalid
 from homeport.scm.http.answers import message, nothing
 from homeport.scm.http.lenient_json import parse_lenient
+from homeport.scm.http.protocol import move_body
 
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 _JSON_BYTES = 4 * 1024 * 1024
@@ -59,6 +60,9 @@ async def store_body(request: Request, file: BinaryIO, *, limit: int = PACKAGE_B
 
     Raises `Invalid` above `limit`, `OSError` as the file does, `ClientDisconnect` when the caller went away.
     """
+    moved = await move_body(request, file, most=limit)
+    if moved is not None:
+        return moved
     total, waiting, held = 0, 0, list[bytes]()
     async for chunk in request.stream():
         total += len(chunk)
