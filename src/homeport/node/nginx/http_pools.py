@@ -155,22 +155,19 @@ def _pool_locations(site: str, pool: HttpPool, entrances: HttpEntrances) -> list
     name = _name(pool)
     body_kept = directive("client_max_body_size", "0")  # looked at where the request came in
     again = [directive("set", _FAILED_TO, _NO_ANSWER), body_kept]
+    seconds = max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)
+    upgraded = _proxied(site, pool, entrances, seconds=seconds, web_socket=True)
     web_socket = [
         directive("set", _FAILED_TO, f"@homeport_start_{name}"),
         directive("set", _BACK_TO, f"@homeport_socket_{name}"),
-        *_proxied(site, pool, entrances, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)),
+        *upgraded,
     ]
     return [
         block("location", f"@homeport_web_socket_{name}", body=web_socket),
         block(
             "location",
             f"@homeport_socket_{name}",
-            body=[
-                *again,
-                *_proxied(
-                    site, pool, entrances, seconds=max(pool.request_timeout_seconds, _WEB_SOCKET_SECONDS)
-                ),
-            ],
+            body=[*again, *upgraded],
         ),
         block("location", f"@homeport_start_{name}", body=_start(site, pool, entrances, body_kept)),
     ]
@@ -210,11 +207,13 @@ def _start(site: str, pool: HttpPool, entrances: HttpEntrances, body_kept: Node)
     ]
 
 
-def _proxied(site: str, pool: HttpPool, entrances: HttpEntrances, *, seconds: int) -> list[Node]:
+def _proxied(
+    site: str, pool: HttpPool, entrances: HttpEntrances, *, seconds: int, web_socket: bool = False
+) -> list[Node]:
     headers: dict[str, Argument] = {
         "Host": Variable("http_host"),
-        "Connection": Variable("homeport_web_socket_connection"),
-        "Upgrade": _WEB_SOCKET,
+        "Connection": "upgrade" if web_socket else "",
+        "Upgrade": "websocket" if web_socket else "",
         "X-Forwarded-For": Variable("homeport_forwarded_for"),
         "X-Forwarded-Proto": Variable("scheme"),
         "X-Original-URL": Variable("request_uri"),
