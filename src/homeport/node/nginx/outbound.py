@@ -111,6 +111,7 @@ class OutboundCompiler:
     def _pieces(self, folder: FolderRules) -> list[str]:
         maps = {known.name: known for known in folder.maps}
         text = json.dumps([self._rule(rule, maps) for rule in folder.outbound], separators=(",", ":"))
+        text = text.replace("$", r"\u0024")  # which nginx would have to write much longer
         return [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
 
     def _rule(self, rule: OutboundRule, maps: Mapping[str, RewriteMap]) -> dict[str, Any]:

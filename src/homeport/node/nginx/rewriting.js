@@ -117,7 +117,7 @@ function location(r) {
 
 // Outbound rules: webconfig/rewriting/outbound.py says what they must come to, outbound.py writes what is read here.
 // Every pattern has a budget of steps; this bounds how often patterns are tried for one answer.
-const MOST_TRIALS = 1000;
+const MOST_TRIALS = 300;
 
 function applyRule(state, rule) {
     const name = rule.header.toLowerCase();
