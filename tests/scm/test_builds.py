@@ -457,6 +457,15 @@ class TestVirtualEnvironment:
         assert imported(environment, "tiny")
         assert not imported(environment, "django")
 
+    def test_a_folder_of_something_else_is_never_its_place(self, site: ScmProcess) -> None:
+        (site.web_root / "antenv").mkdir()
+        (site.web_root / "antenv/upload.txt").write_text("of the site")
+        for more in ({}, {"antenv/page.html": "of the package"}):
+            site.deploy(files(**more))
+            assert site.latest()["status"] == 3
+            assert "no virtual environment: choose another name" in site.latest()["status_text"]
+        assert (site.web_root / "antenv/upload.txt").read_text() == "of the site"
+
     def test_a_setting_that_names_no_folder_fails_the_build_and_says_so(
         self, start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
     ) -> None:

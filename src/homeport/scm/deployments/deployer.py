@@ -45,6 +45,7 @@ from homeport.scm.deployments.python_build import (
     BuildFailed,
     BuildRun,
     build_python,
+    check_room,
     is_python_site,
 )
 from homeport.scm.deployments.record import DeploymentRecord, Status, hook_payload
@@ -480,10 +481,14 @@ class Deployer:
         from homeport.webconfig.environments import wanted_environment
 
         name = wanted_environment(self._providers.app)
-        if name and (work.source / name).is_dir():
+        if not name:
+            return
+        check_room(work.source / name)
+        check_room(work.target / name)
+        if (work.source / name).exists():
             work.log.child(f"The folder '{name}' of the package is left out: the build makes it.")
             remove_tree(work.source / name)
-        if name and work.request.clean:
+        if work.request.clean:
             remove_tree(work.target / name)
 
     def _check(self, work: _Work, *, known: Sequence[Finding]) -> None:

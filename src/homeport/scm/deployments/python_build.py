@@ -35,6 +35,7 @@ _UNDERSTOOD = frozenset(
         "PIP_ROOT_USER_ACTION",
     }
 )
+_ENVIRONMENT_FILES = ("pyvenv.cfg", "bin/activate", "Scripts/activate", "Scripts/activate.bat")
 _STAMP = ".homeport-build.json"
 _MOST_PROGRAM_BYTES = 1024 * 1024
 _PIP_FILES = ("/etc/pip.conf", ".config/pip/pip.conf", ".pip/pip.conf")
@@ -133,6 +134,7 @@ def make_environment(run: BuildRun, environment: SitePython, base: SitePython) -
         same = environment.program.resolve(strict=True) == base.program.resolve(strict=True)
         if same and (folder / "pyvenv.cfg").is_file() and (folder / f"lib/python{version}").is_dir():
             return
+    check_room(folder)
     run.log.child(f"Creating {environment}.")
     remove_tree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +146,15 @@ def make_environment(run: BuildRun, environment: SitePython, base: SitePython) -
     }.items():  # as Windows paths name them
         with contextlib.suppress(FileExistsError):
             (folder / name).symlink_to(target)
+
+
+def check_room(folder: Path) -> None:
+    """Raise `BuildFailed` where something else than a virtual environment is in the place of one."""
+    if os.path.lexists(folder) and not any(os.path.lexists(folder / name) for name in _ENVIRONMENT_FILES):
+        raise BuildFailed(
+            f"HOMEPORT_VIRTUAL_ENVIRONMENT names '{folder.name}', which is in the content and no virtual environment: "
+            "choose another name."
+        )
 
 
 def name_final_place(folder: Path, place: Path) -> None:

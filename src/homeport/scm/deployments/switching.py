@@ -197,7 +197,7 @@ def exchange(one: Path, other: Path) -> None:
 def _write_durably(path: Path, value: object) -> None:
     aside = path.with_name(f".{path.name}")
     with aside.open("w") as file:
-        json.dump(value, file)
+        file.write(json.dumps(value))  # much quicker than json.dump
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
