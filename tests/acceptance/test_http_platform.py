@@ -15,6 +15,7 @@ import websockets.exceptions
 import websockets.sync.client
 
 from acceptance.running import Platform, eventually
+from homeport.node.front_network import front_address
 
 Make = Callable[..., str]
 
@@ -456,13 +457,14 @@ def test_no_site_reaches_the_processes_of_another_one_or_the_front(
     entrance = re.search(r"server (100\.\d+\.\d+\.\d+):(\d+)", text)
     assert entrance
     address, port = entrance.groups()
+    uid = (platform.data / "sites/hp-spy/home").stat().st_uid
     with socket.create_server(("0.0.0.0", 0)) as listener:
         listener.setblocking(False)
         targets = [
             f"{address}:{port}",
             f"{address}:{victim}",
             f"127.0.0.1:{victim}",
-            f"100.64.0.1:{listener.getsockname()[1]}",
+            f"{front_address(uid)}:{listener.getsockname()[1]}",
         ]
 
         found = platform.get("hp-spy", "/?" + ",".join(targets)).text

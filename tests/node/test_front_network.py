@@ -14,6 +14,7 @@ from homeport.node.front_network import (
     Route,
     SiteEntrance,
     entrance_ports,
+    front_address,
     site_address,
     translation,
 )
@@ -153,7 +154,7 @@ def test_a_site_opens_no_connection_towards_the_front(tmp_path: Path, front: Pat
         try:
             assert server.stdout
             port = int(server.stdout.readline())
-            reached = await asyncio.to_thread(visit, network.mount_point, "100.64.0.1", port)
+            reached = await asyncio.to_thread(visit, network.mount_point, front_address(60_124), port)
             assert reached.returncode != 0
         finally:
             end(server)
@@ -189,8 +190,19 @@ def test_sites_have_addresses_and_pools_ports_of_their_own() -> None:
     assert all(1024 <= port <= 65_535 for port in ports.values())
 
 
+def test_checksums_do_not_change_with_the_addresses() -> None:
+    def words(address: str) -> int:
+        one, two, three, four = (int(part) for part in address.split("."))
+        return (one << 8 | two) + (three << 8 | four)
+
+    for uid in range(60_000, 70_000):
+        front = front_address(uid)
+        assert front.startswith("198.18.")
+        assert (words(front) + words(site_address(uid)) - 2 * words("127.0.0.1")) % 0xFFFF == 0
+
+
 def test_rules_are_written_anew_as_a_whole() -> None:
-    text = translation("100.64.0.9", {2000: Route((30_000, 30_001)), 2001: Route(()), 2002: Route((5,))})
+    text = translation(60_001, {2000: Route((30_000, 30_001)), 2001: Route(()), 2002: Route((5,))})
 
     assert "numgen inc mod 2" in text
     assert "tcp dport 2002 meta mark set 1 tcp dport set 5 " in text

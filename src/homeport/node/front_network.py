@@ -16,7 +16,8 @@ from pathlib import Path
 from homeport.model.errors import Unavailable
 from homeport.node.tcp_diagnostics import TcpDiagnostics
 
-_FRONT_ADDRESS = "100.64.0.1"
+_LOOPBACK = int(ipaddress.IPv4Address("127.0.0.1"))
+_FRONT_NETWORK = 198 << 8 | 18
 _FIRST_SITE = ipaddress.IPv4Address("100.64.0.2")
 _MOST_SITES = 2**22 - 4
 _LARGEST_PACKET = 65535
@@ -32,6 +33,23 @@ _TABLE = "homeport"
 def site_address(uid: int) -> str:
     """Return the address by which the front knows the site of this user."""
     return str(_FIRST_SITE + uid % _MOST_SITES)
+
+
+def front_address(uid: int) -> str:
+    """Return the front's address for the site of this user.
+
+    As far as checksums go, it and the site's together are twice 127.0.0.1: so both addresses of a packet can be
+    written over at once, and its checksums stay as they are.
+    """
+    site = int(ipaddress.IPv4Address(site_address(uid)))
+    wanted = 2 * ((_LOOPBACK >> 16) + (_LOOPBACK & 0xFFFF)) - (site >> 16) - (site & 0xFFFF) - _FRONT_NETWORK
+    return str(ipaddress.IPv4Address(_FRONT_NETWORK << 16 | wanted % 0xFFFF))
+
+
+def _both(source: str | int, target: str | int) -> str:
+    """Write both addresses of a packet over: bits 96 to 159 of its header."""
+    addresses = int(ipaddress.IPv4Address(source)) << 32 | int(ipaddress.IPv4Address(target))
+    return f"@nh,96,64 set {addresses:#018x}"
 
 
 def entrance_ports(pools: Iterable[str]) -> dict[str, int]:
@@ -72,8 +90,8 @@ class Route:
         return replace(after, first=alone)
 
 
-def translation(address: str, routes: Mapping[int, Route]) -> str:
-    """Write the rules for nft that lead what comes to `address` to the site's ports, and answers back.
+def translation(uid: int, routes: Mapping[int, Route]) -> str:
+    """Write the rules for nft that lead what comes to the site of this user to its ports, and answers back.
 
     No state is kept of packets: addresses and ports are written over. The mark makes the kernel send what a socket
     answers by way of the front, though it goes to 127.0.0.1 (`_ANSWERS`).
@@ -82,15 +100,14 @@ def translation(address: str, routes: Mapping[int, Route]) -> str:
     back = ", ".join(
         f"{port} : {entrance}" for entrance, route in sorted(routes.items()) for port in route.ports
     )
-    translated = (
-        f"tcp sport set tcp sport map {{ {back} }} ip saddr set {address} ip daddr set {_FRONT_ADDRESS}"
-    )
+    site, front = site_address(uid), front_address(uid)
+    translated = f"tcp sport set tcp sport map {{ {back} }} {_both(site, front)}"
     leaving = [
         f'oif != "{_INTERFACE}" accept',
         "ip protocol != tcp drop",
         "tcp flags & (syn | ack) == syn drop",  # the site opens no connection towards the front
         *([f"ip saddr 127.0.0.1 {translated} accept"] if back else ()),
-        f"ip daddr != {_FRONT_ADDRESS} drop",
+        f"ip daddr != {front} drop",
     ]
     return "\n".join(
         [
@@ -110,7 +127,7 @@ def translation(address: str, routes: Mapping[int, Route]) -> str:
 def _rules(port: int, route: Route) -> list[str]:
     rule = f"add rule ip {_TABLE} entrance tcp dport {port}"
     new, known = (f"tcp flags & (fin | syn | rst | ack) {sign} syn" for sign in ("==", "!="))
-    local = "ip saddr set 127.0.0.1 ip daddr set 127.0.0.1 accept"
+    local = f"{_both(_LOOPBACK, _LOOPBACK)} accept"
     chosen = f"chosen_{port}"
     there = f"add map ip {_TABLE} {chosen} {{ type inet_service : inet_service; flags dynamic; size {_PORTS_OF_FRONT}; }}"
     if len(route.ports) < 2:
@@ -137,7 +154,6 @@ _ANSWERS = (
     "rule add pref 1 lookup local",
     "rule delete pref 0",
     "rule add pref 0 iif lo fwmark 1 lookup 100",
-    f"route add default via {_FRONT_ADDRESS} dev {_INTERFACE} table 100",
 )
 """Lead what marked sockets send through the front: sockets take the mark over from the packet that opens them."""
 _OPEN_SITE = f"""printf '%s\\n' "$@" | ip -batch -
@@ -159,7 +175,9 @@ class SiteEntrance:
         self._front = front
         self._site = site
         self._interface = f"s{uid}"
+        self._uid = uid
         self.address = site_address(uid)
+        self._front_address = front_address(uid)
         self._routes: dict[int, Route] = {}
         self._lock = asyncio.Lock()
 
@@ -183,13 +201,14 @@ class SiteEntrance:
             self._site,
             *("/bin/sh", "-ec", _OPEN_SITE, "sh"),
             f"link add {_INTERFACE} mtu {_LARGEST_PACKET} {pair}",
-            f"address add {self.address} peer {_FRONT_ADDRESS} dev {_INTERFACE}",
+            f"address add {self.address} peer {self._front_address} dev {_INTERFACE}",
             f"link set {_INTERFACE} up",
             *_ANSWERS,
-            text=translation(self.address, self._routes),
+            f"route add default via {self._front_address} dev {_INTERFACE} table 100",
+            text=translation(self._uid, self._routes),
         )
         commands = (
-            f"address add {_FRONT_ADDRESS} peer {self.address} dev {self._interface}",
+            f"address add {self._front_address} peer {self.address} dev {self._interface}",
             f"link set {self._interface} up",
         )
         await _inside(self._front, "ip", "-batch", "-", text="\n".join(commands) + "\n")
@@ -201,7 +220,7 @@ class SiteEntrance:
         """
         async with self._lock:
             self._routes[port] = self._routes.get(port, Route(())).followed_by(to, ending)
-            await _inside(self._site, "nft", "-f", "-", text=translation(self.address, self._routes))
+            await _inside(self._site, "nft", "-f", "-", text=translation(self._uid, self._routes))
 
 
 class FrontConnections:
