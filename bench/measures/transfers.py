@@ -20,7 +20,7 @@ NAME = "transfer.bin"
 _DAV = """\
         dav_methods PUT;
         client_max_body_size 0;
-        client_body_buffer_size 2m;
+        client_body_buffer_size 256k;
         client_body_temp_path {folder}/arriving;
 """
 

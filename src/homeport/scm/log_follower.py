@@ -10,6 +10,8 @@ from pathlib import Path
 from homeport.scm.log_files import Tail
 
 _LOOK_SECONDS = 0.25
+_READER_SECONDS = 0.02
+"""The pause between two looks for each reader, if that is more: what they cost all together stays the same."""
 _HELD_BYTES = 4 * 1024 * 1024
 
 
@@ -113,7 +115,7 @@ class _Follower:
     async def _follow(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(stopping.wait(), max(_LOOK_SECONDS, self.readers * _READER_SECONDS))
             await self._look()
         self.grown.set()
 
