@@ -89,6 +89,16 @@ def served(platform: Platform, site: str, number: int) -> None:
         raise AssertionError(f"{site} shows {seen[-1]!r}, not version {number}: {said}") from error
 
 
+def test_the_first_visitor_after_a_deployment_gets_what_was_deployed(
+    platform: Platform, make_site: Make
+) -> None:
+    make_site("new")
+    with platform.scm("new") as scm:
+        for number in (1, 2, 3):
+            scm.post("/api/zipdeploy", content=version(number)).raise_for_status()
+            assert platform.get("new").text == f"{number} {number} {number}"
+
+
 def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platform, make_site: Make) -> None:
     make_site("versions")
     with platform.scm("versions") as scm:

@@ -151,3 +151,20 @@ def _write(path: Path) -> None:
 
 def _rename(old: Path, new: Path) -> None:
     old.rename(new)
+
+
+def test_who_catches_up_has_been_told_of_everything_before(tmp_path: Path) -> None:
+    async def main() -> list[frozenset[str]]:
+        told: list[frozenset[str]] = []
+        watcher = ContentWatcher()
+        watcher.watch("hello", TenantTree(tmp_path), told.append)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watcher.run())
+            for name in ("one.py", "two.py"):
+                _write(tmp_path / name)
+                await watcher.catch_up("hello")
+            running.cancel()
+        watcher.unwatch("hello")
+        return told
+
+    assert asyncio.run(main()) == [{"one.py"}, {"two.py"}]

@@ -42,7 +42,7 @@ def agent(folder: Path) -> Iterator[Path]:
         return []
 
     control = SiteControl(
-        path, owner=None, actions={"gallery": nothing, "configure": nothing}, spawn=loop.create_task
+        path, owner=None, actions={"gallery": nothing, "follow": nothing}, spawn=loop.create_task
     )
     loop.call_soon(control.open)
     thread = threading.Thread(target=loop.run_forever)

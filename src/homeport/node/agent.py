@@ -230,7 +230,8 @@ class Agent:
             site = self.sites.get(name)
             if site is not None:
                 site.reason = problems.get(name, "")
-                site.retire_pools()
+                if name not in self._dirty:  # else nginx serves by a plan that is an older one by now
+                    site.retire_pools()
         self._problems |= problems
 
     def _texts(self, names: Iterable[str]) -> tuple[dict[str, str | None], dict[str, str]]:

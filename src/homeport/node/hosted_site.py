@@ -1,6 +1,7 @@
 """One site on this node: its folders, plan, pools, SCM app and network, brought in line with what is desired."""
 
 import asyncio
+import contextlib
 import dataclasses
 import fcntl
 import os
@@ -69,6 +70,7 @@ _POSTPONE_SECONDS = 0.2
 _MOST_POSTPONED = 5000
 _RELOAD_BURST = 10
 _RELOAD_SECONDS = 6.0
+_IN_FORCE_SECONDS = 20.0
 _DEPLOYMENT_LOCK = "deployments.lock"
 _MOST_INSTANCES = 120
 _NEVER = 10.0**9
@@ -139,6 +141,8 @@ class HostedSite:
         self._ftp: Pool | None = None
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
+        self._followed = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
+        self._in_force = asyncio.Event()
         self._postponed: set[str] = set()
         self._postponement: asyncio.TimerHandle | None = None
         self._access_log = AccessLog(
@@ -237,6 +241,7 @@ class HostedSite:
         plan = compile_plan(self._configuration(), self._facts())
         if plan != self.plan:
             self.plan = plan
+            self._in_force.clear()
             self._changed()
         for pool in self._wanted():
             if pool.id not in self._pools:
@@ -246,8 +251,24 @@ class HostedSite:
                 self._pools[pool.id].recycle(reason)
         self.http_pools.bring(self._wanted_http(), reason=reason)
 
+    async def follow_content(self) -> None:
+        """Bring what lies there now into force, during a deployment too; return once visitors get it.
+
+        It comes into force anyway, a little later; this is for who must know when. Those who ask often wait.
+        """
+        await asyncio.sleep(self._followed.take())
+        await self._node.watcher.catch_up(self.desired.name)
+        paths, self._postponed = frozenset(self._postponed), set()
+        self.replan("its content or an extension changed")
+        self._replace_processes(paths)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IN_FORCE_SECONDS):
+                await self._in_force.wait()
+                await asyncio.gather(*(pool.renewed() for pool in self._pools.values()))
+
     def retire_pools(self) -> None:
-        """Close the pools that the plan no longer has; called once nginx no longer sends them requests."""
+        """Close the pools that the plan no longer has; called once nginx serves by the plan."""
+        self._in_force.set()
         self.http_pools.retire(self._wanted_http())
         if self._processes == 0 and self._network.is_up:
             self._node.spawn(self._rest())
@@ -420,6 +441,9 @@ class HostedSite:
                 self._postpone(paths, seconds=wait)
                 return
             self.replan("the content changed")
+        self._replace_processes(paths)
+
+    def _replace_processes(self, paths: frozenset[str]) -> None:
         for pool in self.plan.pools:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
             if changed is not None and pool.id in self._pools:

@@ -76,8 +76,8 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         await site.control_plane.uninstall(site.desired.name, _extension(request))
         return {}
 
-    async def configure(_: Mapping[str, Any], _progress: Progress) -> object:
-        site.replan("an extension of the site changed")
+    async def follow(_: Mapping[str, Any], _progress: Progress) -> object:
+        await site.follow_content()
         return {}
 
     async def show_hosting(_: Mapping[str, Any], _progress: Progress) -> object:
@@ -94,7 +94,7 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         "resolve": resolve_extension,
         "install": install_extension,
         "uninstall": remove_extension,
-        "configure": configure,
+        "follow": follow,
         "processes": list_processes,
         "process": show_process,
         "kill": kill_process,

@@ -36,6 +36,7 @@ _LONGEST_PATH = 1000
 _QUIET_SECONDS = 0.05
 _LONGEST_SECONDS = 0.3
 _MISSING_SECONDS = 0.5
+_MARK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class ContentWatcher:
         self._inotify = Inotify()
         self._sites: dict[str, _SiteWatch] = {}
         self._folders: dict[int, tuple[str, str]] = {}
+        self._marks: dict[int, asyncio.Event] = {}
         self._full = False
 
     async def run(self) -> None:
@@ -65,6 +67,8 @@ class ContentWatcher:
         async for event in self._inotify:
             if event.mask & Mask.Q_OVERFLOW:
                 self._overflowed()
+            elif event.watch is not None and id(event.watch) in self._marks:
+                self._marks[id(event.watch)].set()
             elif event.watch is not None and event.mask & Mask.MOVE_SELF:
                 self._root_replaced(event.watch)
             elif event.watch is not None and event.name is not None:
@@ -85,6 +89,27 @@ class ContentWatcher:
             site.flush.cancel()
         for watch in site.watches.values():
             self._forget(watch)
+
+    async def catch_up(self, key: str) -> None:
+        """Return once the site has been told of everything that happened before the call, without the usual quiet.
+
+        The kernel keeps events in order: a change of a file of our own comes after them.
+        """
+        mark = os.memfd_create("mark")
+        watch = self._inotify.add_watch(f"/proc/self/fd/{mark}", Mask.ATTRIB)
+        passed = self._marks[id(watch)] = asyncio.Event()
+        try:
+            os.fchmod(mark, 0o600)
+            with contextlib.suppress(TimeoutError):  # where events were lost, all sites are told anyway
+                await asyncio.wait_for(passed.wait(), _MARK_SECONDS)
+        finally:
+            del self._marks[id(watch)]
+            self._forget(watch)
+            os.close(mark)
+        site = self._sites.get(key)
+        if site is not None and site.flush is not None:
+            site.flush.cancel()
+            self._flush(site)
 
     def folders(self, key: str) -> list[str]:
         """Return every folder of the site that is watched, the root as the empty text."""

@@ -1,9 +1,12 @@
 """Assembles the SCM site: every part with plain constructors, and the table of routes."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from homeport.model.errors import HomeportError
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.browser.assets import serve_asset
 from homeport.scm.browser.live_pages import LivePages
@@ -43,6 +46,7 @@ from homeport.scm.vfs.endpoint import VfsEndpoint
 from homeport.scm.vfs.places import Places
 
 _TERMINAL = "/api/homeport/terminal"
+_FOLLOW_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,12 @@ class Application:
     store: DeploymentStore
 
 
+def _follow_content(channel: AgentChannel) -> None:
+    """Have the agent follow the content; called in a thread. Without an answer it follows by itself, a little later."""
+    with contextlib.suppress(HomeportError):
+        asyncio.run(channel.ask("follow", seconds=_FOLLOW_SECONDS))
+
+
 def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Application:
     """Build the site's application; `stopping` ends its endless answers."""
     activity = Activity()
@@ -65,7 +75,13 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     store = DeploymentStore(options.home, lock=lock)
     hooks = WebHooks(options.home)
     channel = AgentChannel(options.control)
-    deployer = Deployer(options, providers=providers, store=store, hooks=hooks)
+    deployer = Deployer(
+        options,
+        providers=providers,
+        store=store,
+        hooks=hooks,
+        follow_content=partial(_follow_content, channel),
+    )
     retry = retry_seconds(options.environment.get("SCM_ArmRetryAfterSeconds"))
     runs = DeploymentRuns(activity)
     zipdeploy = ZipDeployEndpoint(

@@ -153,6 +153,8 @@ class Pool:
         self.reason = ""
         self._drained = asyncio.Event()
         self._drained.set()
+        self._renewed = asyncio.Event()
+        self._renewed.set()
 
     def open(self) -> None:
         """Bind the socket and wait for the first connection."""
@@ -199,7 +201,12 @@ class Pool:
                 self._stop(worker, reason)
         if self._workers:
             self._output.say(f"recycling: {reason}.")
+        self._note_renewal()
         self.tick(queued=False)
+
+    async def renewed(self) -> None:
+        """Return once no worker older than the last `recycle` takes requests, or those that were to follow did not start."""
+        await self._renewed.wait()
 
     def tick(self, *, queued: bool) -> None:
         """Observe, decide, act. `queued`: a connection waits on the socket at this moment."""
@@ -373,8 +380,19 @@ class Pool:
         worker.ended_by_us = reason
         starting = worker.state is WorkerState.STARTING
         worker.state, worker.since = WorkerState.STOPPING, time.monotonic_ns()
+        self._note_renewal()
         if worker.process is not None and (starting or not worker.process.send_inside(signal.SIGTERM)):
             self._kill_now(worker)
+
+    def _note_renewal(self) -> None:
+        old = any(
+            worker.generation < self._generation and worker.state is not WorkerState.STOPPING
+            for worker in self._workers.values()
+        )
+        if old and not self._refused:
+            self._renewed.clear()
+        else:
+            self._renewed.set()
 
     def _kill(self, worker: _Worker, reason: str) -> None:
         """Let the worker write its stacks to the log, then kill it."""
@@ -413,6 +431,7 @@ class Pool:
     def _gone(self, worker: _Worker, *, at_start: bool | None = None) -> None:
         replaces = self._replaces(worker)
         self._workers.pop(worker.slot, None)
+        self._note_renewal()
         self._release(worker)
         now = time.monotonic_ns()
         if at_start is not None:
@@ -453,6 +472,7 @@ class Pool:
     def _refuse(self, worker: _Worker) -> None:
         """Keep the older generation, since the first worker of the new one did not come up."""
         self._refused = True
+        self._note_renewal()
         self._output.say(f"the new version did not start, the old one keeps serving: {self.reason}.")
         for other in list(self._workers.values()):
             if other.generation == worker.generation:

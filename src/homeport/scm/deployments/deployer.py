@@ -131,12 +131,19 @@ class _Work:
 
 
 class Deployer:
-    """Runs the deployments of one site."""
+    """Runs the deployments of one site. `follow_content` returns once visitors get what was deployed."""
 
     def __init__(
-        self, options: ScmOptions, *, providers: SettingsProviders, store: DeploymentStore, hooks: WebHooks
+        self,
+        options: ScmOptions,
+        *,
+        providers: SettingsProviders,
+        store: DeploymentStore,
+        hooks: WebHooks,
+        follow_content: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
+        self._follow_content = follow_content
         self._hooks = hooks
         self._providers = providers
         self._store = store
@@ -329,6 +336,7 @@ class Deployer:
             self.checkpoint()
             self._recycle(work)
             self._commit(work)
+            self._follow_content()
         # A process watcher: whatever stops a deployment ends as its record's failure, never as a record in limbo.
         except Exception as error:  # noqa: BLE001
             self._switch.abandon()

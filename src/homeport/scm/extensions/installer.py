@@ -113,7 +113,7 @@ class Installer:
     async def _configure(self) -> None:
         """Have the site's configuration read anew; an agent that is away does that when it is back."""
         try:
-            await self._channel.ask("configure")
+            await self._channel.ask("follow")
         except Unavailable as error:
             print(  # noqa: T201 — the SCM site's log
                 f"The extension counts from the next start of the site on: {error.message}", file=sys.stderr
