@@ -52,6 +52,22 @@ def test_what_nginx_does_not_send_is_derived(plain: Worker) -> None:
     }.items() <= environ.items()
 
 
+def test_behind_rewrite_rules_the_path_stays_the_clients_and_the_file_is_the_rewritten(plain: Worker) -> None:
+    environ = seen(plain, "/environ?a=b", URL="/pages/new", QUERY_STRING="c=d")
+
+    assert {
+        "PATH_INFO": "/environ",
+        "REQUEST_URI": "/environ?a=b",
+        "UNENCODED_URL": "/environ?a=b",
+        "HTTP_X_ORIGINAL_URL": "/environ?a=b",
+        "QUERY_STRING": "c=d",
+        "URL": "/pages/new",
+        "PATH_TRANSLATED": f"{SITE}/pages/new",
+        "SCRIPT_FILENAME": f"{SITE}/pages/new",
+    }.items() <= environ.items()
+    assert seen(plain)["URL"] == "/environ"
+
+
 @pytest.mark.parametrize("value", ["on", "ON", "On"])
 def test_https_shows_everywhere(plain: Worker, value: str) -> None:
     environ = seen(plain, HTTPS=value)

@@ -51,11 +51,12 @@ typedef struct {
 } Slot;
 
 /* The parameters that `complete` reads. */
-enum { METHOD, URI, PATH, TYPE, LENGTH, ADDRESS, PORT, HTTPS, NEEDED, FORWARDED = NEEDED, HTTP_TYPE, HTTP_LENGTH, KNOWN };
+enum { METHOD, URI, PATH, TYPE, LENGTH, ADDRESS, PORT, HTTPS, NEEDED, FORWARDED = NEEDED, HTTP_TYPE, HTTP_LENGTH, SENT_URL,
+       KNOWN };
 
 static const char *const known_names[KNOWN] = {
     "REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "CONTENT_TYPE", "CONTENT_LENGTH", "REMOTE_ADDR", "REMOTE_PORT",
-    "HTTPS", "HTTP_X_FORWARDED_FOR", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH",
+    "HTTPS", "HTTP_X_FORWARDED_FOR", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "URL",
 };
 
 /* The keys that `complete` sets. */
@@ -822,14 +823,16 @@ static int complete(Loop *loop, PyObject *env, const Param *params)
         Py_XDECREF(done);
         return done ? 0 : -1;
     }
-    PyObject *file = PyUnicode_Concat(loop->root, params[PATH].value);
+    /* Behind rewrite rules nginx says what they have made of the path. */
+    PyObject *url = params[SENT_URL].value && params[SENT_URL].size ? params[SENT_URL].value : params[PATH].value;
+    PyObject *file = PyUnicode_Concat(loop->root, url);
     if (!file)
         return -1;
     PyObject **derived = loop->derived;
     const Param *https = &params[HTTPS];
     int secure = https->size == 2 && (https->bytes[0] | 32) == 'o' && (https->bytes[1] | 32) == 'n';
     int typed = params[TYPE].size || params[LENGTH].size;
-    int bad = PyDict_SetItem(env, derived[URL], params[PATH].value) |
+    int bad = PyDict_SetItem(env, derived[URL], url) |
               PyDict_SetItem(env, derived[UNENCODED], params[URI].value) |
               PyDict_SetItem(env, derived[ORIGINAL], params[URI].value) |
               PyDict_SetItem(env, derived[TRANSLATED], file) | PyDict_SetItem(env, derived[FILENAME], file) |

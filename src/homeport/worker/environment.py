@@ -20,11 +20,11 @@ _DEFAULTS = {
     "SERVER_NAME": "localhost",
     "SERVER_PORT": "80",
     "HTTPS": "off",
+    "URL": "",
 }
 """Every name that `Environment.complete` reads; a FastCGI client other than our nginx may leave any of them out."""
 
 _DERIVED = (
-    "URL",
     "UNENCODED_URL",
     "HTTP_X_ORIGINAL_URL",
     "PATH_TRANSLATED",
@@ -80,9 +80,10 @@ class Environment:
         uri = env["REQUEST_URI"]
         if not (path and uri):
             path, uri = self._paths(env, path, uri)
-        env["URL"] = path
+        # Behind rewrite rules nginx says what they have made of the path; the application's stays that of the client.
+        env["URL"] = url = env["URL"] or path
         env["UNENCODED_URL"] = env["HTTP_X_ORIGINAL_URL"] = uri
-        env["PATH_TRANSLATED"] = env["SCRIPT_FILENAME"] = self._root + path
+        env["PATH_TRANSLATED"] = env["SCRIPT_FILENAME"] = self._root + url
         env["REMOTE_HOST"] = address = env["REMOTE_ADDR"]
         if address:
             peer = (address if ":" not in address else "[" + address + "]") + ":" + env["REMOTE_PORT"]

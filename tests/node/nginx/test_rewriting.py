@@ -161,6 +161,20 @@ def test_no_value_changes_the_structure_of_the_configuration(
     assert result.returncode == 0, result.stderr
 
 
+def test_a_worker_learns_what_became_of_the_path(folders: Folders, stack: ExitStack) -> None:
+    section = '<rules><rule name="1"><match url="^old/(.*)"/><action type="Rewrite" url="/new/{R:1}?b"/></rule></rules>'
+    app = stack.enter_context(fcgi_app(folders.socket(POOL)))
+    nginx = stack.enter_context(
+        running_nginx(folders, folders.site(python_plan(rewriting=rewriting(section))))
+    )
+
+    nginx.request("/old/a%20b?a")
+
+    (asked,) = app.requests
+    names = ("URL", "PATH_INFO", "REQUEST_URI", "QUERY_STRING")
+    assert [asked.params[name] for name in names] == ["/new/a b", "/old/a b", "/old/a%20b?a", "b&a"]
+
+
 def test_files_are_served_at_rewritten_addresses(folders: Folders, stack: ExitStack) -> None:
     for name in ("pages/about.html", "docs/index.html"):
         (folders.content / name).parent.mkdir(parents=True, exist_ok=True)

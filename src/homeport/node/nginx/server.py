@@ -209,12 +209,13 @@ def _address(site: SiteServer, pool: FastCgiPool) -> str:
 def _parameters(site: SiteServer, pool: FastCgiPool, rewriting: RewriteCompiler) -> Sequence[Node]:
     """Our worker gets what the main file says; another program gets everything that IIS sends.
 
-    Behind rewrite rules wfastcgi's PATH_INFO is that of X-Original-URL (IIS reference §3.6), a program's the rewritten.
+    Behind rewrite rules wfastcgi's PATH_INFO is that of X-Original-URL (IIS reference §3.6), a program's the rewritten;
+    the other paths are rewritten for both.
     """
     if pool.kind is PoolKind.PROGRAM:
         parameters = iis_parameters(site=site.name)
     elif rewriting.active:
-        parameters = {**WORKER_PARAMETERS, "PATH_INFO": ORIGINAL}
+        parameters = {"URL": Variable("uri"), **WORKER_PARAMETERS, "PATH_INFO": ORIGINAL}
     else:
         return []
     return fastcgi_parameters(parameters, optional=rewriting.headers)
