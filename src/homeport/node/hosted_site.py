@@ -28,7 +28,7 @@ from homeport.node.network import SiteNetwork
 from homeport.node.nginx.server import SiteServer, render_site
 from homeport.node.nginx.trace_header import trace_token
 from homeport.node.options import PlatformOptions
-from homeport.node.package_refresh import refresh_package, runs_from_address
+from homeport.node.package_refresh import PackageRefresh, runs_from_address
 from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, PoolStatus, Spawn, WorkerStart
@@ -138,6 +138,7 @@ class HostedSite:
             spawn=node.spawn,
         )
         self._scm: Pool | None = None
+        self._package = PackageRefresh(desired.name, self._socket_path(_SCM_POOL), turn=node.refreshing)
         self._ftp: Pool | None = None
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
@@ -200,8 +201,7 @@ class HostedSite:
     def refresh_package(self) -> None:
         """Have the package fetched that the site runs from, where its settings name an address."""
         if self._runs and runs_from_address(self.desired.app_settings):
-            socket = self._socket_path(_SCM_POOL)
-            self._node.spawn(refresh_package(self.desired.name, socket, turn=self._node.refreshing))
+            self._node.spawn(self._package.run())
 
     def recycle(self, reason: str) -> None:
         """Replace every process of the site without losing a request."""

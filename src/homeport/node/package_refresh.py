@@ -4,6 +4,7 @@ The agent fetches nothing: it asks the site's own SCM app, which does it in the 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import structlog
 _log = structlog.get_logger(__name__)
 _SETTINGS = frozenset({"WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_RUN_FROM_ZIP"})
 _REQUEST = b"POST /api/homeport/package HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_SECONDS = 1800.0
-_ATTEMPTS = 3
+_SECONDS = 20.0
+_PAUSE_SECONDS = 0.5
 _ANSWER_BYTES = 1000
 
 
@@ -22,20 +23,40 @@ def runs_from_address(app_settings: Mapping[str, str]) -> bool:
     return any("://" in value for name, value in app_settings.items() if name.upper() in _SETTINGS)
 
 
-async def refresh_package(site: str, socket: Path, *, turn: asyncio.Semaphore) -> None:
-    """Ask the SCM app behind `socket` to fetch the package, in its `turn`; how it ends is in the site's deployments."""
-    status = ""
-    async with turn:
-        for _ in range(_ATTEMPTS):
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    status = await _post(socket)
-            except (OSError, TimeoutError) as error:
-                status = repr(error)
-            if status and " 503 " not in status:  # that one is from a process that was just being replaced
-                break
-    log = _log.info if " 200 " in status else _log.warning
-    log("site.package", site=site, answer=status)
+class PackageRefresh:
+    """Asks the SCM app behind `socket` to fetch the package of one site, in its `turn` among all sites."""
+
+    def __init__(self, site: str, socket: Path, *, turn: asyncio.Semaphore) -> None:
+        self._site = site
+        self._socket = socket
+        self._turn = turn
+        self._waits = False
+
+    async def run(self) -> None:
+        """Ask once, however many ask for it before the turn comes; how it ends is in the site's deployments.
+
+        A site that takes long goes on by itself: it holds up no other.
+        """
+        if self._waits:
+            return
+        self._waits = True
+        async with self._turn:
+            self._waits = False
+            answer = await self._ask()
+        log = _log.info if " 200 " in answer else _log.warning
+        log("site.package", site=self._site, answer=answer)
+
+    async def _ask(self) -> str:
+        answer = ""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS):
+                while not answer or " 503 " in answer:  # it comes from a process that is just being replaced
+                    try:
+                        answer = await _post(self._socket)
+                    except OSError as error:
+                        answer = repr(error)
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        return answer
 
 
 async def _post(socket: Path) -> str:

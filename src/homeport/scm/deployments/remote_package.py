@@ -55,6 +55,8 @@ class RemotePackageEndpoint:
             return homeport_error(error)
         except PackageFailed as error:
             return plain(503 if self._deployer.stopped else 502, str(error))
+        if self._deployer.stopped:  # the process is being replaced, and its record may say that it failed
+            return plain(503, "The SCM site was stopped meanwhile.")
         return nothing(200)
 
     def _address(self) -> str:
