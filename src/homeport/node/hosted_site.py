@@ -234,8 +234,12 @@ class HostedSite:
         """Return the files that put a process under the site's limits."""
         return self._node.cgroups.create(self.desired.name, self.desired.limits)
 
-    def replan(self, reason: str) -> None:
-        """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know."""
+    def replan(self, reason: str) -> frozenset[str]:
+        """Compile the configuration anew, bring the pools in line, tell the agent if nginx must know.
+
+        Returns the pools whose processes are replaced.
+        """
+        recycled = set()
         before = {pool.id: pool for pool in self.plan.pools}
         strings = self.plan.connection_strings
         plan = compile_plan(self._configuration(), self._facts())
@@ -249,7 +253,9 @@ class HostedSite:
             elif pool != before.get(pool.id) or strings != plan.connection_strings:
                 self._pools[pool.id].reconfigure(pool_limits(pool), backlog=pool.queue_length)
                 self._pools[pool.id].recycle(reason)
+                recycled.add(pool.id)
         self.http_pools.bring(self._wanted_http(), reason=reason)
+        return frozenset(recycled)
 
     async def follow_content(self) -> None:
         """Bring what lies there now into force, during a deployment too; return once visitors get it.
@@ -259,8 +265,8 @@ class HostedSite:
         await asyncio.sleep(self._followed.take())
         await self._node.watcher.catch_up(self.desired.name)
         paths, self._postponed = frozenset(self._postponed), set()
-        self.replan("its content or an extension changed")
-        self._replace_processes(paths)
+        recycled = self.replan("its content or an extension changed")
+        self._replace_processes(paths, recycled)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IN_FORCE_SECONDS):
                 await self._in_force.wait()
@@ -435,18 +441,19 @@ class HostedSite:
             return
         paths |= self._postponed
         self._postponed = set()
+        recycled: frozenset[str] = frozenset()
         if any(self._may_change_plan(path) for path in paths):
             wait = self._reloads.take()
             if wait > 0:
                 self._postpone(paths, seconds=wait)
                 return
-            self.replan("the content changed")
-        self._replace_processes(paths)
+            recycled = self.replan("the content changed")
+        self._replace_processes(paths, recycled)
 
-    def _replace_processes(self, paths: frozenset[str]) -> None:
+    def _replace_processes(self, paths: frozenset[str], recycled: frozenset[str]) -> None:
         for pool in self.plan.pools:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
-            if changed is not None and pool.id in self._pools:
+            if changed is not None and pool.id in self._pools and pool.id not in recycled:
                 self._pools[pool.id].recycle(f"{changed} changed")
         self.http_pools.content_changed(paths)
 

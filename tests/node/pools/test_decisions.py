@@ -153,6 +153,24 @@ def test_an_old_worker_goes_when_a_new_one_is_ready() -> None:
     assert [type(action) for action in decide(pool, LIMITS)] == [StopWorker]
 
 
+def test_a_worker_that_has_not_come_up_goes_at_once_when_a_newer_version_comes() -> None:
+    pool = facts(
+        worker(0, WorkerState.IDLE),
+        worker(1, WorkerState.STARTING, generation=2),
+        generation=3,
+    )
+    assert decide(pool, LIMITS) == (StopWorker(1, "replaced by a newer one"), StartWorkers(1))
+
+
+def test_no_more_old_workers_are_replaced_than_may_run() -> None:
+    """Where the limit was lowered, or too many came together otherwise, replacing goes on all the same."""
+    old = [worker(slot, WorkerState.IDLE) for slot in range(6)]
+    assert decide(facts(*old, generation=2), LIMITS) == (
+        StartWorkers(4),
+        *(StopWorker(slot, "replaced by a newer one") for slot in range(2)),
+    )
+
+
 def test_the_idle_one_of_two_old_workers_goes_first() -> None:
     pool = facts(
         worker(0, WorkerState.BUSY),
@@ -210,12 +228,14 @@ def carry_out(workers: dict[int, WorkerFacts], actions: Iterable[Action], genera
         if isinstance(action, StartWorkers):
             for _ in range(action.count):
                 slot = next(number for number in range(100) if number not in workers)
+                if len(workers) > 2 * LIMITS.max_instances:
+                    break  # as the pool bounds its processes
                 workers[slot] = worker(slot, WorkerState.STARTING, generation=generation)
         else:
             workers[action.slot] = worker(action.slot, WorkerState.STOPPING)
 
 
-@given(st.lists(st.sampled_from([WorkerState.IDLE, WorkerState.BUSY]), min_size=1, max_size=6))
+@given(st.lists(st.sampled_from([WorkerState.IDLE, WorkerState.BUSY]), min_size=1, max_size=4))
 def test_replacing_never_serves_with_fewer_workers_and_comes_to_rest(states: list[WorkerState]) -> None:
     workers = {slot: worker(slot, state) for slot, state in enumerate(states)}
     for _ in range(20):
@@ -226,6 +246,20 @@ def test_replacing_never_serves_with_fewer_workers_and_comes_to_rest(states: lis
 
     assert {fact.generation for fact in workers.values()} == {2}
     assert decide(facts(*workers.values(), generation=2), LIMITS) == ()
+
+
+@given(st.integers(1, 4), st.lists(st.booleans(), max_size=12))
+def test_changes_in_quick_succession_end_with_the_newest_version_everywhere(
+    count: int, changed: list[bool]
+) -> None:
+    workers = {slot: worker(slot, WorkerState.IDLE) for slot in range(count)}
+    generation = 2
+    for change in [*changed, *[False] * 10]:
+        assert sum(fact.state in (WorkerState.IDLE, WorkerState.BUSY) for fact in workers.values()) >= count
+        generation += change
+        carry_out(workers, decide(facts(*workers.values(), generation=generation), LIMITS), generation)
+
+    assert [fact.generation for fact in workers.values()] == [generation] * count
 
 
 @given(

@@ -5,6 +5,7 @@ a pool that is as it should be it answers nothing. The limits are those of `<fas
 §2.1, §2.2).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -119,7 +120,7 @@ def decide(facts: PoolFacts, limits: PoolLimits) -> tuple[Action, ...]:
         if worker.generation < facts.generation or worker.requests >= limits.max_requests
     ]
     if old and not facts.generation_refused:
-        return (*endings, *_replace(old, [worker for worker in live if worker not in old]))
+        return (*endings, *_replace(old, [worker for worker in live if worker not in old], limits))
     count = _wanted(live, facts, limits)
     return (*endings, StartWorkers(count)) if count else endings
 
@@ -148,14 +149,25 @@ def _endings(facts: PoolFacts, limits: PoolLimits) -> Iterable[StopWorker | Kill
             yield StopWorker(worker.slot, f"idle for {limits.idle_timeout_seconds:g} s")
 
 
-def _replace(old: list[WorkerFacts], new: list[WorkerFacts]) -> Iterable[Action]:
-    """Start as many new workers as there are old ones; as each becomes ready, let one old one go."""
-    if len(new) < len(old):
-        yield StartWorkers(len(old) - len(new))
-        return
-    ready = sum(worker.state in SERVING for worker in new)
-    surplus = min(len(old), len(old) + ready - len(new))
-    for worker in sorted(old, key=lambda worker: worker.state is WorkerState.BUSY)[: max(surplus, 0)]:
+def _replace(old: list[WorkerFacts], new: list[WorkerFacts], limits: PoolLimits) -> Iterable[Action]:
+    """Start as many new workers as there were old ones; as each becomes ready, let one old one go.
+
+    Old ones that have not come up serve nobody and go at once. Those of two generations are not added up: one was about to
+    take the other's place. Otherwise changes in quick succession would end with more workers than may be.
+    """
+    for worker in old:
+        if worker.state not in SERVING:
+            yield StopWorker(worker.slot, "replaced by a newer one")
+    most = max(Counter(worker.generation for worker in old).values())
+    wanted = min(most, limits.max_instances)
+    if len(new) < wanted:
+        yield StartWorkers(wanted - len(new))
+    serving = sorted(
+        (worker for worker in old if worker.state in SERVING),
+        key=lambda worker: (worker.generation, worker.state is WorkerState.BUSY),
+    )
+    kept = max(wanted - sum(worker.state in SERVING for worker in new), 0)
+    for worker in serving[: max(len(serving) - kept, 0)]:
         yield StopWorker(worker.slot, "replaced by a newer one")
 
 
