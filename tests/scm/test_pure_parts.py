@@ -325,6 +325,14 @@ def test_a_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
     assert [entry.message for entry in log.read()] == ["one, two\tthree\nfour"]
 
 
+def test_a_log_that_begins_anew_is_empty_for_whoever_reads_it(tmp_path: Path) -> None:
+    log = DeploymentLog(tmp_path / "log.log")
+    log.entry("the first attempt")
+    log.clear()
+
+    assert log.read() == []
+
+
 def test_a_manifest_with_windows_separators_and_ways_out(tmp_path: Path) -> None:
     (tmp_path / "manifest").write_bytes(b"\xef\xbb\xbfa\\b.txt\r\n../../etc\r\n/abs\n\n..\nc\n")
 

@@ -251,10 +251,13 @@ def test_the_numbers_of_inherited_descriptors_are_no_connections_numbers(
         )
         busy = clients()
         busy.send(f"/gate?{tmp_path / 'open'}")
-        served = {pid_of(client.ask("/facts")) for client in connected * 2}
+        for client in connected * 2:
+            assert client.ask().body == b"Hello, world!"
         (tmp_path / "open").touch()
         assert busy.receive().ends
-        assert second.process.pid in served | {pid_of(busy.ask("/facts"))}
+        wait_until(
+            lambda: second.requests > 0
+        )  # one of the two held the slow request, the other served the rest
         assert second.process.poll() is None
 
 

@@ -80,8 +80,11 @@ class DeploymentLog:
             self.child(line, Kind.ERROR)
 
     def read(self) -> list[LogEntry]:
-        """Return the top-level entries with their children."""
-        return list(_entries(self._path))
+        """Return the top-level entries with their children; none where another attempt is just beginning anew."""
+        try:
+            return list(_entries(self._path))
+        except FileNotFoundError:
+            return []
 
     def _append(self, message: str, *, kind: Kind, identity: str, depth: int) -> None:
         if self._follow is not None:
