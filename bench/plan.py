@@ -89,7 +89,7 @@ def make_plan(
         cold_attempts=3 if quick else 15,
         scale=ScalePlan(rounds=2, seconds=1, reloads=3, changes=3)
         if quick
-        else ScalePlan(rounds=max(rounds, 7), seconds=seconds, reloads=7, changes=8),
+        else ScalePlan(rounds=max(rounds, 7), seconds=seconds, reloads=7, changes=5),
         scale_sites=(1, 100) if quick else (1, 100, 1000),
         crowd=20 if quick else 200,
         deployments=2 if quick else rounds,

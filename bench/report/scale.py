@@ -23,6 +23,7 @@ _RELOAD = "nginx alone is told to reload, without load. Creating or reconfigurin
 _DISTURBANCE = """\
 Reloads under saturation (8 clients with a new connection for each request, then 32 that keep theirs); changes of an app setting in web.config, which replace the site's processes, under 32 (8) visitors who pause 40 ms.
 "Slowest live" is the time from writing the file until no client gets the old value any more, for the slowest change.
+A site may make about ten changes in a row; further ones wait, six seconds each, so that no site keeps nginx reloading. As many are made here.
 A client that keeps its connection can lose the race against an nginx worker that closes it while the next request is on its way; browsers repeat such a request by themselves, wrk counts it."""
 
 
