@@ -31,7 +31,7 @@ from homeport.node.options import PlatformOptions
 from homeport.node.package_refresh import PackageRefresh, runs_from_address
 from homeport.node.platform_view import CONTROL_SOCKET, TOOLS, base_mounts, platform_mounts, platform_program
 from homeport.node.pools.decisions import PoolLimits
-from homeport.node.pools.pool import Pool, PoolStatus, Spawn, WorkerStart
+from homeport.node.pools.pool import Pool, PoolStatus, Spawn, StartWorker, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
 from homeport.node.processes import Process
 from homeport.node.restart_patterns import RestartPatterns
@@ -508,37 +508,33 @@ class HostedSite:
         return pool
 
     def _open_scm(self) -> None:
-        self._scm = Pool(
-            _SCM_POOL,
-            listening=ListeningSocket(self._socket_path(_SCM_POOL), backlog=256, group=self._node.web_group),
-            limits=_ONE_PROCESS,
-            rapid_fails=10,
-            reports_state=False,
-            start_worker=self._start_scm,
-            output=self._output("LogFiles/kudu/scm.log"),
-            spawn=self._node.spawn,
-        )
-        self._scm.open()
+        path = self._socket_path(_SCM_POOL)
+        self._scm = self._open_own(_SCM_POOL, path, backlog=256, start=self._start_scm)
 
     def _bring_ftp(self) -> None:
         """Open the way for FTP where platform and site want it; closing it ends the sessions."""
         wanted = self._node.options.serves_ftp and self.desired.config.ftps_state != FTPS_DISABLED
         if wanted and self._ftp is None:
             path = self._node.layout.ftp_sockets / f"{self.desired.name}.sock"
-            self._ftp = Pool(
-                _FTP_POOL,
-                listening=ListeningSocket(path, backlog=64, group=self._node.web_group),
-                limits=_ONE_PROCESS,
-                rapid_fails=10,
-                reports_state=False,
-                start_worker=self._start_ftp,
-                output=self._output("LogFiles/kudu/ftp.log"),
-                spawn=self._node.spawn,
-            )
-            self._ftp.open()
+            self._ftp = self._open_own(_FTP_POOL, path, backlog=64, start=self._start_ftp)
         elif not wanted and self._ftp is not None:
             self._node.spawn(self._ftp.close(seconds=_CLOSE_SECONDS, reason="FTP is switched off"))
             self._ftp = None
+
+    def _open_own(self, name: str, path: Path, *, backlog: int, start: StartWorker) -> Pool:
+        """Open the pool of a program of ours: one process, started when somebody connects."""
+        pool = Pool(
+            name,
+            listening=ListeningSocket(path, backlog=backlog, group=self._node.web_group),
+            limits=_ONE_PROCESS,
+            rapid_fails=10,
+            reports_state=False,
+            start_worker=start,
+            output=self._output(f"LogFiles/kudu/{name}.log"),
+            spawn=self._node.spawn,
+        )
+        pool.open()
+        return pool
 
     def _log_file(self, path: str) -> LogFile:
         return LogFile(self._tree, path, owner=self.desired.uid if os.geteuid() == 0 else None)
