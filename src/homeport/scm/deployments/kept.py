@@ -79,17 +79,13 @@ class KeptDeployments:
         self, identity: str, runtime: Path, *, name: str, checkpoint: Callable[[], None]
     ) -> None:
         """Keep a runtime with all its packages, as shared files; `name` is its folder's below home."""
-        place = self._store.kept(identity) / "runtimes" / name
-        remove_tree(place)
-        share_tree(runtime, place, checkpoint=checkpoint)
+        _keep(runtime, self._store.kept(identity) / "runtimes" / name, checkpoint)
 
     def keep_environment(
         self, identity: str, folder: Path, *, name: str, checkpoint: Callable[[], None]
     ) -> None:
         """Keep a virtual environment of the content, as shared files; `name` is its path there."""
-        place = self._store.kept(identity) / "environments" / name
-        remove_tree(place)
-        share_tree(folder, place, checkpoint=checkpoint)
+        _keep(folder, self._store.kept(identity) / "environments" / name, checkpoint)
 
     def environments(self, identity: str) -> Sequence[tuple[Path, str]]:
         """Return the kept virtual environments whose Python is still there: where each was kept, and its path."""
@@ -110,6 +106,11 @@ class KeptDeployments:
                     if (kept / "bin/python").readlink() == (live / "bin/python").readlink():
                         found.append((kept, live))
         return found
+
+
+def _keep(folder: Path, place: Path, checkpoint: Callable[[], None]) -> None:
+    remove_tree(place)
+    share_tree(folder, place, checkpoint=checkpoint)
 
 
 def _text(value: object) -> str | None:
