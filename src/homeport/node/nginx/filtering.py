@@ -7,6 +7,7 @@ fit.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from homeport.node.nginx.error_handling import ErrorHandling
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Variable
@@ -22,8 +23,12 @@ _LONGEST_USUAL = 3000
 """Bytes of the pattern for usual addresses, so that quoting keeps it below nginx's 4096."""
 
 
-def filter_entries(filtering: RequestFiltering) -> list[Entry]:
-    """Give the entries of the map from that line to a sub-status; the first that fits counts."""
+@lru_cache(maxsize=64)
+def filter_entries(filtering: RequestFiltering) -> tuple[Entry, ...]:
+    """Give the entries of the map from that line to a sub-status; the first that fits counts.
+
+    Nearly all folders of all sites have the same settings.
+    """
     entries = [
         ("14", [rf"~{_PATH}(?s:.{{{filtering.max_url + 1}}})"]),
         ("15", [rf"~{_QUERY}[^ ]{{{filtering.max_query_string + 1}}}"]),
@@ -38,7 +43,7 @@ def filter_entries(filtering: RequestFiltering) -> list[Entry]:
     ]
     refusals = [Entry(Plain(pattern), (status,)) for status, patterns in entries for pattern in patterns]
     usual = usual_addresses(filtering) if refusals else None
-    return [*([Entry(Plain(usual), ("",))] if usual else []), *refusals]
+    return (*([Entry(Plain(usual), ("",))] if usual else []), *refusals)
 
 
 def usual_addresses(filtering: RequestFiltering) -> str | None:

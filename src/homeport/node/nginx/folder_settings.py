@@ -65,7 +65,7 @@ class FolderConfiguration:
     def filters(self) -> list[Node]:
         """Give what refuses a request before any rule is looked at."""
         filtering = self.settings.request_filtering
-        filtered = [If(self.filter, self.errors.refusal_by(self.filter))] if filter_entries(filtering) else []
+        filtered = [If(self.filter, self.errors.refusal_by(self.filter))] if self.filtering else []
         return [
             *filtered,
             *header_filters(filtering, self.errors),
