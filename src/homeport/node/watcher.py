@@ -95,17 +95,16 @@ class ContentWatcher:
 
         The kernel keeps events in order: a change of a file of our own comes after them.
         """
-        mark = os.memfd_create("mark")
-        watch = self._inotify.add_watch(f"/proc/self/fd/{mark}", Mask.ATTRIB)
-        passed = self._marks[id(watch)] = asyncio.Event()
-        try:
-            os.fchmod(mark, 0o600)
-            with contextlib.suppress(TimeoutError):  # where events were lost, all sites are told anyway
-                await asyncio.wait_for(passed.wait(), _MARK_SECONDS)
-        finally:
-            del self._marks[id(watch)]
-            self._forget(watch)
-            os.close(mark)
+        with os.fdopen(os.memfd_create("mark"), "wb") as mark:
+            watch = self._inotify.add_watch(f"/proc/self/fd/{mark.fileno()}", Mask.ATTRIB)
+            passed = self._marks[id(watch)] = asyncio.Event()
+            try:
+                os.fchmod(mark.fileno(), 0o600)
+                with contextlib.suppress(TimeoutError):  # where events were lost, all sites are told anyway
+                    await asyncio.wait_for(passed.wait(), _MARK_SECONDS)
+            finally:
+                del self._marks[id(watch)]
+                self._forget(watch)
         site = self._sites.get(key)
         if site is not None and site.flush is not None:
             site.flush.cancel()
