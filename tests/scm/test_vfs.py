@@ -255,6 +255,17 @@ def test_overwriting_keeps_the_permissions_of_the_file(box: Box) -> None:
     assert (folder / "run.sh").stat().st_mode & 0o777 == 0o750
 
 
+def test_a_replaced_file_of_equal_size_never_keeps_its_second(box: Box) -> None:
+    scm, url, folder = box
+    scm.client.put(f"{url}/app.py", content=b"one")
+    before = int((folder / "app.py").stat().st_mtime)
+
+    answer = scm.client.put(f"{url}/app.py", content=b"two", headers={"If-Match": "*"})
+
+    assert int((folder / "app.py").stat().st_mtime) > before
+    assert answer.headers["etag"] == scm.client.get(f"{url}/app.py").headers["etag"]
+
+
 def test_putting_folders(box: Box) -> None:
     scm, url, folder = box
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,39 @@ def test_the_chosen_loop_runs(start: Start, loop: str) -> None:
 @pytest.mark.parametrize("handler", ["plain.app", "plain.make()", "plain.Holder.app", "plain.holder().app"])
 def test_every_form_of_handler_serves(start: Start, handler: str) -> None:
     assert ask(start(handler).path).body == b"Hello, world!"
+
+
+def test_a_change_within_the_same_second_is_served_though_its_size_is_the_same(
+    start: Start, tmp_path: Path
+) -> None:
+    assert _answers_of_versions(start, tmp_path, second=int(time.time())) == [b"one", b"two"]
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_code_that_has_settled_is_kept_compiled(start: Start, tmp_path: Path) -> None:
+    _answers_of_versions(start, tmp_path, second=int(time.time()) - 60)
+
+    assert [path.name.split(".")[0] for path in (tmp_path / "__pycache__").iterdir()] == ["versions"]
+
+
+def _answers_of_versions(start: Start, folder: Path, *, second: int) -> list[bytes]:
+    """Serve two versions of one size and one second of modification, one after another."""
+    answers = []
+    for version in ("one", "two"):
+        source = folder / "versions.py"
+        source.write_text(
+            f"def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{version}']\n"
+        )
+        os.utime(source, (second, second))
+        running = start(
+            "versions.app",
+            path=str(folder / f"{version}.sock"),
+            physical_path=str(folder),
+            environ={"PYTHONDONTWRITEBYTECODE": ""},
+        )
+        answers.append(ask(running.path).body)
+        assert running.terminate() == 0
+    return answers
 
 
 def test_prints_reach_the_log_line_by_line(start: Start) -> None:

@@ -11,6 +11,7 @@ import sys
 from typing import Any, Optional
 
 from homeport.worker import scoreboard
+from homeport.worker.bytecode import keep_settled_bytecode_only
 from homeport.worker.environment import Environment
 from homeport.worker.handler import load_handler
 from homeport.worker.incidents import Incidents, error_page
@@ -54,6 +55,7 @@ def _serve(
     shared: Optional[SharedConnections],
 ) -> None:
     _apply_settings(options)
+    keep_settled_bytecode_only()
     incidents = Incidents(options.failure_report, os.environ.get("WSGI_HANDLER", ""))
     application = _load(options, incidents, slot)
     stop.started()

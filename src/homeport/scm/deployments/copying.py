@@ -6,11 +6,11 @@ import filecmp
 import os
 import shutil
 import stat
-import time
 import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from homeport.scm.bytecode import part_from_bytecode
 from homeport.scm.deployments.kudusync import Item, Kind, SyncPlan, is_ignored, plan_sync
 
 _SHOWN_LINES = 50
@@ -82,13 +82,8 @@ class _Lines:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Put a file in its place. Python tells by time and size whether compiled code is stale, so they never stay."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        new, old = source.stat(), target.stat()
-        if (new.st_size, int(new.st_mtime)) == (old.st_size, int(old.st_mtime)):
-            later = max(time.time(), int(old.st_mtime) + 1)  # also when the old one came within this second
-            os.utime(source, (later, later))
+    part_from_bytecode(source, target)
     try:
         source.replace(target)
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from homeport.scm.bytecode import part_from_bytecode
 from homeport.scm.http.bodies import store_body
 
 _MARK = ".homeport-upload-"
@@ -29,6 +30,7 @@ async def write_file(request: Request, target: Path) -> os.stat_result:
             await store_body(request, file)
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), target.stat().st_mode & 0o777)
+            part_from_bytecode(aside, target)
             found = os.fstat(file.fileno())
         await asyncio.to_thread(os.replace, aside, target)
     except BaseException:
