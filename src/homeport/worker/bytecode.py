@@ -21,7 +21,7 @@ def keep_settled_bytecode_only() -> None:
         if _is_settled(self.path):
             write(self, path, data, **options)
 
-    SourceFileLoader.set_data = set_data  # type: ignore[method-assign,assignment]
+    SourceFileLoader.set_data = set_data  # type: ignore[method-assign]
 
 
 def _is_settled(source: str) -> bool:
