@@ -496,6 +496,7 @@ def test_processes_that_are_no_python_start_too(
 
 
 ASGI = """
+import os
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
@@ -511,15 +512,16 @@ async def app(scope, receive, send):
             if message["type"] == "websocket.disconnect":
                 return
             await send({"type": "websocket.send", "text": "echo " + message["text"]})
-    body = b"asgi " + scope["scheme"].encode() + b" " + scope["client"][0].encode()
+    body = os.environ.get("SERVED_BY", "asgi").encode() + b" " + scope["scheme"].encode() + b" " + scope["client"][0].encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 """
 WSGI = """
+import os
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"wsgi"]
+    return [os.environ["SERVED_BY"].encode()]
 """
 TORNADO = """
 import os
@@ -555,18 +557,17 @@ FILES: dict[str, str | bytes] = {
 SCRIPTS = r"D:\home\python3117x64\Scripts"
 PYTHON = r"D:\home\python3117x64\python.exe"
 SERVERS = {
-    "uvicorn": (rf"{SCRIPTS}\uvicorn.exe", "asgi:app --port %HTTP_PLATFORM_PORT%", "asgi"),
-    "hypercorn": (rf"{SCRIPTS}\hypercorn.exe", "-b 127.0.0.1:%HTTP_PLATFORM_PORT% asgi:app", "asgi"),
-    "granian": (rf"{SCRIPTS}\granian.exe", "--interface asgi --port %HTTP_PLATFORM_PORT% asgi:app", "asgi"),
+    "uvicorn": (rf"{SCRIPTS}\uvicorn.exe", "asgi:app --port %HTTP_PLATFORM_PORT%"),
+    "hypercorn": (rf"{SCRIPTS}\hypercorn.exe", "-b 127.0.0.1:%HTTP_PLATFORM_PORT% asgi:app"),
+    "granian": (rf"{SCRIPTS}\granian.exe", "--interface asgi --port %HTTP_PLATFORM_PORT% asgi:app"),
     "waitress": (
         rf"{SCRIPTS}\waitress-serve.exe",
         "--listen=localhost:%HTTP_PLATFORM_PORT% wsgi:app",
-        "wsgi",
     ),
-    "gunicorn": (rf"{SCRIPTS}\gunicorn.exe", "-w 2 -b 127.0.0.1:%HTTP_PLATFORM_PORT% wsgi:app", "wsgi"),
-    "tornado": (PYTHON, "tornado_app.py", "tornado"),
-    "django": (PYTHON, "manage.py runserver %HTTP_PLATFORM_PORT%", "django"),
-    "node": ("node.exe", "server.js %HTTP_PLATFORM_PORT%", "node"),
+    "gunicorn": (rf"{SCRIPTS}\gunicorn.exe", "-w 2 -b 127.0.0.1:%HTTP_PLATFORM_PORT% wsgi:app"),
+    "tornado": (PYTHON, "tornado_app.py"),
+    "django": (PYTHON, "manage.py runserver %HTTP_PLATFORM_PORT%"),
+    "node": ("node.exe", "server.js %HTTP_PLATFORM_PORT%"),
 }
 
 
@@ -595,17 +596,18 @@ def servers(platform: Platform) -> Iterator[str]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("server", SERVERS)
 def test_servers_of_every_kind_run(platform: Platform, servers: str, server: str) -> None:
-    process, arguments, start = SERVERS[server]
+    process, arguments = SERVERS[server]
+    named = f'<environmentVariables><environmentVariable name="SERVED_BY" value="{server}"/></environmentVariables>'
 
-    platform.write(servers, {"web.config": http_platform(process=process, arguments=arguments)})
+    platform.write(servers, {"web.config": http_platform(process=process, arguments=arguments, inside=named)})
 
-    eventually(lambda: platform.get(servers).text.startswith(start))
+    eventually(lambda: platform.get(servers).text.startswith(server))
     assert {platform.get(servers).status_code for _ in range(20)} == {200}
 
 
 @pytest.mark.timeout(400)
 def test_a_web_socket_reaches_the_application_and_starts_it(platform: Platform, servers: str) -> None:
-    process, arguments, _ = SERVERS["uvicorn"]
+    process, arguments = SERVERS["uvicorn"]
     platform.write(servers, {"web.config": http_platform(process=process, arguments=arguments)})
     eventually(lambda: platform.get(servers).text.startswith("asgi"))
     make_cold(platform, servers)
@@ -619,7 +621,7 @@ def test_a_web_socket_reaches_the_application_and_starts_it(platform: Platform, 
 
 @pytest.mark.timeout(400)
 def test_web_sockets_are_refused_where_they_are_switched_off(platform: Platform, servers: str) -> None:
-    process, arguments, _ = SERVERS["uvicorn"]
+    process, arguments = SERVERS["uvicorn"]
     on = http_platform(process=process, arguments=arguments)
     off = http_platform(process=process, arguments=arguments, more='<webSocket enabled="false"/>')
     platform.write(servers, {"web.config": off})

@@ -129,6 +129,13 @@ def test_a_preloaded_library_of_the_site_is_not_obeyed_before_the_program(folder
     assert output.count("evil.so") == 1  # the loader of /bin/sh complains once; setpriv and perl never saw it
 
 
+def test_shared_memory_is_there_and_private(folder: Path) -> None:
+    script = "echo mine >/dev/shm/made && cat /dev/shm/made && stat -c %a /dev/shm"
+
+    assert run(sandbox(folder), script) == (0, "mine\n1777\n")
+    assert not Path("/dev/shm/made").exists()  # the machine's own
+
+
 def test_the_site_sees_only_its_own_processes(folder: Path) -> None:
     _, output = run(sandbox(folder), "ls -d /proc/[0-9]* | wc -l")
 

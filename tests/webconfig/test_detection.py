@@ -158,6 +158,13 @@ def test_a_wsgi_application_runs_in_our_worker_on_the_newest_python() -> None:
     assert isinstance(plan.rules[0].action, FastCgi)
     assert pool.runtime_folder == NEW.folder
     assert ("WSGI_HANDLER", "app.app") in pool.environment_variables
+    assert [finding.code for finding in plan.findings] == ["webconfig.detected"]
+
+
+@pytest.mark.parametrize("broken", [b"<configuration>", b"<html/>", b""])
+def test_beside_a_web_config_that_cannot_be_read_nothing_is_detected(broken: bytes) -> None:
+    plan = _plan(detect({"app.py": FLASK}, {}), {"": broken}, NEW)
+    assert not any(each.code.startswith("webconfig.detected") for each in plan.findings)
 
 
 def test_an_asgi_application_runs_under_the_server_that_is_installed() -> None:

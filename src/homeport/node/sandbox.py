@@ -130,6 +130,7 @@ def bubblewrap_options(sandbox: Sandbox, *, seccomp_fd: int) -> bytes:
     for name in ("passwd", "group", "hosts", "resolv.conf"):
         line += ["--ro-bind", str(sandbox.etc / name), f"/etc/{name}"]
     line += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    line += ["--perms", "1777", "--tmpfs", "/dev/shm"]  # POSIX semaphores, so Python's multiprocessing
     line += ["--bind", str(sandbox.local), "/local", "--bind", str(sandbox.local / "Temp"), "/tmp"]
     line += ["--bind", str(sandbox.home), "/home"]
     for mount in sandbox.mounts:

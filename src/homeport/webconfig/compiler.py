@@ -96,8 +96,11 @@ class _Compiler:
         chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
         self._detected_environment: tuple[tuple[str, str], ...] = ()
         self._host = read_application_host(tree.host_transforms, facts)
-        self._chain = chain.below(self._detected()).below(self._host.layer)
+        detected = self._detected()
+        self._chain = chain.below(detected).below(self._host.layer)
         self._note([*findings, *self._host.findings])
+        if not self._documents and detected is None:
+            self._note([_no_web_config()])
         self._pools: dict[str, FastCgiPool] = {}
         self._http_pools: dict[str, HttpPool] = {}
         self._actions: dict[tuple[Handler, tuple[str, ...], HttpPlatform], Action] = {}
@@ -107,8 +110,6 @@ class _Compiler:
         self._rewritings: dict[tuple[int, ...], Rewriting | LayerFault] = {}
 
     def compile(self) -> HostingPlan:
-        if not self._documents:
-            self._note([_no_web_config()])
         if len(self._documents) > MOST_FILES:
             return self._too_much(f"{len(self._documents)} web.config files; it may have {MOST_FILES}")
         root = self._documents.get("")
@@ -117,7 +118,12 @@ class _Compiler:
             self._connection_strings, findings = read_connection_strings(document)
             self._note(findings)
         applications, fault = self._applications(document)
-        self._pool_compiler = PoolCompiler(facts=self._facts, root=document, applications=applications)
+        self._pool_compiler = PoolCompiler(
+            facts=self._facts,
+            root=document,
+            applications=applications,
+            given=frozenset(name for name, _ in (*self._host.environment, *self._detected_environment)),
+        )
         places: tuple[Place, ...] = ()
         if fault:
             rules: tuple[Rule, ...] = (_refuse_all("/", fault),)
@@ -145,7 +151,8 @@ class _Compiler:
     def _detected(self) -> Layer | None:
         """Give the configuration of the application that was detected, where no web.config has a handler for one."""
         documents = [document for document in self._documents.values() if isinstance(document, Document)]
-        if self._facts.detect is None or any(map(has_application_handler, documents)):
+        unreadable = isinstance(self._documents.get(""), str)  # every request is answered 500.19
+        if self._facts.detect is None or unreadable or any(map(has_application_handler, documents)):
             return None
         detected = self._facts.detect()
         if detected is None:
@@ -420,7 +427,8 @@ def _no_web_config() -> Finding:
         severity=Severity.INFO,
         code="webconfig.none",
         message="There is no web.config: the files of the site are served as they are, and nothing runs.",
-        remedy="Add a web.config with a FastCGI handler to run an application.",
+        remedy="To run an application, add a web.config with a handler, or a module such as app.py or main.py "
+        "that makes 'app' or 'application'.",
     )
 
 

@@ -46,11 +46,15 @@ class PoolResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolCompiler:
-    """Makes the pools of one site; `root` is its own web.config, `applications` what that registers."""
+    """Makes the pools of one site; `root` is its own web.config, `applications` what that registers.
+
+    `given` are the names of the variables that every process gets from elsewhere.
+    """
 
     facts: SiteFacts
     root: Document | None = None
     applications: tuple[Application, ...] = ()
+    given: frozenset[str] = frozenset()
 
     def compile(self, handler: Handler) -> PoolResult:
         """Give the pool that a FastCGI handler's scriptProcessor means, or a refusal that says why there is none."""
@@ -120,7 +124,6 @@ class PoolCompiler:
         programs: str,
     ) -> PoolResult:
         written = read_app_settings(self.root) if self.root else ()
-        settings, findings = self._app_settings(written, runtime=runtime)
         regexes = [value for key, value in written if key == "WSGI_RESTART_FILE_REGEX"]
         pool = self._pool(
             PoolKind.WSGI,
@@ -129,6 +132,8 @@ class PoolCompiler:
             defaults=defaults,
             runtime=runtime,
         )
+        given = self.given.union(name for name, _ in pool.pool.environment_variables)
+        settings, findings = self._app_settings(written, runtime=runtime, given=given)
         return PoolResult(
             action=_fast_cgi(handler, pool.pool),
             pool=replace(
@@ -255,7 +260,7 @@ class PoolCompiler:
         return tuple(pairs), tuple(findings)
 
     def _app_settings(
-        self, written: tuple[tuple[str, str], ...], *, runtime: InstalledRuntime
+        self, written: tuple[tuple[str, str], ...], *, runtime: InstalledRuntime, given: frozenset[str]
     ) -> tuple[tuple[tuple[str, str], ...], tuple[Finding, ...]]:
         mapper = ValueMapper(
             variables=known_variables(self.facts.app_settings, written),
@@ -275,7 +280,7 @@ class PoolCompiler:
             mapped = self._setting(mapper, key, value, written=known)
             pairs.append((key, mapped.text))
             findings += mapped.findings
-        if "WSGI_HANDLER" not in known and "WSGI_HANDLER" not in self.facts.app_settings:
+        if not any("WSGI_HANDLER" in names for names in (known, self.facts.app_settings, given)):
             findings.append(_no_wsgi_handler(self.facts.site))
         file = self.root.file if self.root else ""
         return tuple(pairs), tuple(replace(finding, file=file) for finding in findings)
