@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.node.nginx.filtering import filter_entries, usual_addresses
+from homeport.node.nginx.filtering import filter_entries, usual_addresses, usual_files
 from homeport.webconfig.sections.request_filtering import (
     DENIED_EXTENSIONS,
     HIDDEN_SEGMENTS,
@@ -71,6 +71,48 @@ def test_the_addresses_of_an_application_are_usual() -> None:
         assert not fits(usual, f"GET  {path}"), path
 
 
+EXTENSIONS = (".css", ".a", ".tar.gz", ".x y", ".js", ".cs")
+
+
+@given(
+    FILTERINGS, PATHS | PATHS.map(lambda path: f"{path}.css") | LONG.map(lambda path: f"{path}.a"), QUERIES
+)
+def test_a_usual_file_is_refused_by_nothing(filtering: RequestFiltering, path: str, query: str) -> None:
+    usual = usual_files(filtering, EXTENSIONS)
+    line = f"GET {query} {path}"
+    if usual is not None and fits(usual, line):
+        assert refusals(filtering, line) == []
+        assert path.lower().endswith(EXTENSIONS)
+
+
+def test_the_files_of_a_site_are_usual() -> None:
+    usual = usual_files(RequestFiltering(), EXTENSIONS)
+    assert usual is not None
+    for path in ("/site.css", "/static/CSS/site.min_v2/app.bundle.min.CSS", "/bins/x.js", "/.well-known/x.a"):
+        assert fits(usual, f"GET v=2&q=%20 {path}"), path
+        assert fits(usual, f"HEAD  {path}"), path
+    for line in (
+        *("POST  /x.css", "OPTIONS  /x.css", "get  /x.css", "XGET  /x.css", "GETS  /x.css"),
+        *("GET  /x.png", "GET  /x", "GET  /x.css/", "GET  /x.css/y", "GET  /css", "GET  /xcss", "GET  x.css"),
+        *(
+            "GET  /bin/x.css",
+            "GET  /code.cs",
+            "GET  /a%20b.css",
+            "GET  /a+b.css",
+            "GET  /x\\y.css",
+            "GET  /x.x y",
+        ),
+        *(f"GET {'q' * 2049} /x.css", f"GET  /{'x' * 4093}.css"),
+    ):
+        assert not fits(usual, line), line
+
+
+def test_without_extensions_no_file_is_usual() -> None:
+    assert usual_files(RequestFiltering(), ()) is None
+    assert usual_files(RequestFiltering(max_url=3), (".css",)) is None
+    assert usual_files(RequestFiltering(), (".cs",)) is None  # denied
+
+
 def test_settings_that_look_at_more_have_no_usual_addresses() -> None:
     for settings in (
         RequestFiltering(rules=(FilteringRule(name="sql", scan_url=True, deny_strings=("--",)),)),
@@ -80,3 +122,4 @@ def test_settings_that_look_at_more_have_no_usual_addresses() -> None:
         RequestFiltering(file_extensions=Listing(entries=((".", False),))),
     ):
         assert usual_addresses(settings) is None
+        assert usual_files(settings, EXTENSIONS) is None

@@ -129,6 +129,17 @@ def test_a_file_where_there_is_one_and_the_application_otherwise(folders: Folder
     assert nginx.request("/x", method="OPTIONS").headers["public"] == "GET, HEAD, OPTIONS"
 
 
+def test_an_application_can_take_files_that_would_be_served(folders: Folders, stack: ExitStack) -> None:
+    write(folders, "a.txt", "b.css")
+    taken = Rule(folder="/", path="*.txt", verbs=("HEAD",), action=PYTHON)
+    nginx, app = serve(folders, stack, OPTIONS, taken, static_rule())
+
+    assert nginx.request("/a.txt", method="HEAD").status == 200
+    assert [request.params["PATH_INFO"] for request in app.requests] == ["/a.txt"]
+    assert nginx.request("/a.txt").text == "file a.txt"
+    assert nginx.request("/b.css").text == "file b.css"
+
+
 @pytest.mark.parametrize(
     ("resource_type", "reached"),
     [

@@ -3,7 +3,7 @@
 A line is written for every request and holds what metrics need; where a site keeps access logs, its line holds the
 rest too. nginx collects lines and writes them once a second or when 64 KB have come together (decision 10).
 Fields are separated by quotes, which no value can hold: nginx writes quotes, backslashes and control characters of
-values as `\\xHH`.
+values as `\\xHH`. What metrics need are names, addresses and numbers of ours, so that line is written as it is.
 """
 
 from homeport.node.nginx.pages import SUB_STATUS
@@ -22,7 +22,7 @@ FULL_FIELDS = (
 def log_formats() -> list[Node]:
     """Define the two kinds of line."""
     return [
-        directive("log_format", _METRICS, _line(METRIC_FIELDS)),
+        directive("log_format", _METRICS, "escape=none", _line(METRIC_FIELDS)),
         directive("log_format", _FULL, _line(FULL_FIELDS)),
     ]
 

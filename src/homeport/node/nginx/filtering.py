@@ -8,6 +8,7 @@ fit.
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 from homeport.node.nginx.error_handling import ErrorHandling
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Variable
@@ -19,6 +20,7 @@ _LONGEST_ALTERNATIVES = 1200
 """Bytes of alternatives in one pattern: nginx reads tokens of 4096 bytes, and quoting may double them."""
 _MOST_REPEATS = 65_534
 """PCRE's own bound."""
+_USUAL_EXTENSION = re.compile(r"\.[A-Za-z0-9_-]+")
 _LONGEST_USUAL = 3000
 """Bytes of the pattern for usual addresses, so that quoting keeps it below nginx's 4096."""
 
@@ -52,24 +54,64 @@ def usual_addresses(filtering: RequestFiltering) -> str | None:
     Their segments are of letters, digits, `_`, `-` and dots. None where the settings refuse more than hidden
     segments, extensions, lengths and what is encoded twice.
     """
-    extensions = filtering.file_extensions
-    if (
-        filtering.verbs != RequestFiltering().verbs
-        or filtering.rules
-        or filtering.deny_url_sequences
-        or filtering.deny_query_string_sequences
-        or not extensions.allow_unlisted
-        or any(not re.fullmatch(r"\.[^./]+", each) for each in extensions.denied)
-    ):
+    if not _looks_at_usual_things(filtering):
         return None
-    hidden = _not_followed_by(filtering.hidden_segments, r"(?:/|\z)")
-    denied = _not_followed_by([each[1:] for each in extensions.denied], r"\z")
+    denied = _not_followed_by([each[1:] for each in filtering.file_extensions.denied], r"\z")
     pattern = (
-        rf"~*{_QUERY}[^ ]{{0,{min(filtering.max_query_string, _MOST_REPEATS)}}} "
+        rf"~*{_QUERY}{_usual_query(filtering)} "
         rf"(?=.{{0,{min(filtering.max_url, _MOST_REPEATS)}}}\z)"
-        rf"(?:/{hidden}[a-z0-9_-]*+(?:\.{denied}[a-z0-9_-]++)*+)++\z"
+        rf"(?:/{_not_hidden(filtering)}[a-z0-9_-]*+(?:\.{denied}[a-z0-9_-]++)*+)++\z"
     )
     return pattern if len(pattern) <= _LONGEST_USUAL else None
+
+
+@lru_cache(maxsize=64)
+def usual_files(filtering: RequestFiltering, extensions: tuple[str, ...]) -> str | None:
+    """Give one pattern for GET and HEAD of usual addresses that end with one of the extensions (`.css`).
+
+    Nothing refuses such a request where only files are served, so one look at it is enough. None as for
+    `usual_addresses`, and where no extension is left.
+    """
+    denied = set(filtering.file_extensions.denied)
+    names = sorted(
+        {each[1:].lower() for each in extensions if _USUAL_EXTENSION.fullmatch(each)}
+        - {each[1:] for each in denied}
+    )
+    longest_rest = filtering.max_url - max(map(len, names), default=0) - 1
+    if not names or longest_rest < 0 or not _looks_at_usual_things(filtering):
+        return None
+    # By first letter: the alternatives are tried one by one.
+    grouped = [
+        f"{first}(?:{'|'.join(name[1:] for name in group)})"
+        for first, group in groupby(names, key=lambda name: name[0])
+    ]
+    pattern = (
+        rf"~*\A(?-i:GET|HEAD) {_usual_query(filtering)} "
+        rf"(?=.{{0,{min(longest_rest, _MOST_REPEATS)}}}\.(?:{'|'.join(grouped)})\z)"
+        rf"(?:/{_not_hidden(filtering)}[a-z0-9_-]*+(?:\.[a-z0-9_-]++)*+)++\z"
+    )
+    return pattern if len(pattern) <= _LONGEST_USUAL else None
+
+
+def _looks_at_usual_things(filtering: RequestFiltering) -> bool:
+    """Tell whether nothing but hidden segments, extensions, lengths and what is encoded twice is refused."""
+    extensions = filtering.file_extensions
+    return (
+        filtering.verbs == RequestFiltering().verbs
+        and not filtering.rules
+        and not filtering.deny_url_sequences
+        and not filtering.deny_query_string_sequences
+        and extensions.allow_unlisted
+        and all(re.fullmatch(r"\.[^./]+", each) for each in extensions.denied)
+    )
+
+
+def _usual_query(filtering: RequestFiltering) -> str:
+    return f"[^ ]{{0,{min(filtering.max_query_string, _MOST_REPEATS)}}}"
+
+
+def _not_hidden(filtering: RequestFiltering) -> str:
+    return _not_followed_by(filtering.hidden_segments, r"(?:/|\z)")
 
 
 def _not_followed_by(texts: Sequence[str], end: str) -> str:

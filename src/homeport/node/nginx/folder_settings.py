@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from homeport.node.nginx.access import address_map, redirects, visitor_entries
 from homeport.node.nginx.error_handling import ErrorHandling, custom_headers
-from homeport.node.nginx.filtering import alternatives, filter_entries, header_filters
+from homeport.node.nginx.filtering import alternatives, filter_entries, header_filters, usual_files
 from homeport.node.nginx.http_pools import refuse_web_sockets
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
@@ -18,17 +18,28 @@ _REFUSED = Variable("homeport_refused")
 _LOOKED_FOR = Variable("homeport_looked_for")
 _DEFAULT_FILTERING = FolderSettings().request_filtering
 _DEFAULT_FILTER = Variable("homeport_default_filter")
+_DEFAULT_USUAL_FILE = Variable("homeport_usual_file")
 
 
-def default_filter() -> Node:
-    """Give the filter of folders that change nothing about request filtering: one for all sites.
+def default_filters() -> list[Node]:
+    """Give the maps of folders that change nothing about request filtering and MIME types: one for all sites.
 
     Compiled expressions are the largest part of what a site costs, and each variable costs every request.
     """
-    return _filter_map(_DEFAULT_FILTER, filter_entries(_DEFAULT_FILTERING))
+    usual = _usual_file_entries(FolderSettings())
+    return [
+        _request_map(_DEFAULT_FILTER, filter_entries(_DEFAULT_FILTERING)),
+        _request_map(_DEFAULT_USUAL_FILE, usual),
+    ]
 
 
-def _filter_map(variable: Variable, entries: Sequence[Entry]) -> Node:
+def _usual_file_entries(settings: FolderSettings) -> tuple[Entry, ...]:
+    extensions = tuple(extension for extension, _ in settings.static_content.mime_types)
+    pattern = usual_files(settings.request_filtering, extensions)
+    return (Entry(Plain(pattern), ("1",)),) if pattern else ()
+
+
+def _request_map(variable: Variable, entries: Sequence[Entry]) -> Node:
     # Method and query hold no blank, so each pattern knows where the path begins.
     source = Text(Variable("request_method"), " ", Variable("args"), " ", Variable("uri"))
     return block("map", source, variable, body=[directive("volatile"), *entries])
@@ -52,7 +63,7 @@ class FolderConfiguration:
         nodes: list[Node] = []
         entries = filter_entries(self.settings.request_filtering)
         if entries and self.filter != _DEFAULT_FILTER:
-            nodes.append(_filter_map(self.filter, entries))
+            nodes.append(_request_map(self.filter, entries))
         nodes += [
             *address_map(self.settings.ip_security, self._address),
             *self._visitor_map(),
@@ -62,16 +73,24 @@ class FolderConfiguration:
             nodes.append(block("map", Variable("uri"), self._untyped, body=self._untyped_entries()))
         return nodes
 
+    def usual_file_maps(self) -> list[Node]:
+        """Give the block that `usual_file` needs besides those of all sites."""
+        if self.usual_file in (None, _DEFAULT_USUAL_FILE):
+            return []
+        return [_request_map(self.usual_file, _usual_file_entries(self.settings))]
+
     def filters(self) -> list[Node]:
         """Give what refuses a request before any rule is looked at."""
-        filtering = self.settings.request_filtering
-        filtered = [If(self.filter, self.errors.refusal_by(self.filter))] if self.filtering else []
         return [
-            *filtered,
-            *header_filters(filtering, self.errors),
+            *self._filtered,
+            *header_filters(self.settings.request_filtering, self.errors),
             *(self._refused_visitor(refusal) for refusal in self._refusals),
             *redirects(self.settings),
         ]
+
+    @property
+    def _filtered(self) -> list[Node]:
+        return [If(self.filter, self.errors.refusal_by(self.filter))] if self.filtering else []
 
     def untyped(self) -> list[Node]:
         """Give what refuses a file without a MIME type."""
@@ -130,6 +149,15 @@ class FolderConfiguration:
         if self.settings.request_filtering == _DEFAULT_FILTERING:
             return _DEFAULT_FILTER
         return Variable(f"homeport_filter{self._suffix}")
+
+    @property
+    def usual_file(self) -> Variable | None:
+        """1 for requests that nothing here refuses where files are served; None: each must be looked at."""
+        if self.filters() != self._filtered or not _usual_file_entries(self.settings):
+            return None
+        if self.settings.request_filtering == _DEFAULT_FILTERING and not self._own_types:
+            return _DEFAULT_USUAL_FILE
+        return Variable(f"homeport_usual_file{self._suffix}")
 
     @property
     def _untyped(self) -> Variable:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homeport.node.nginx.access_log import access_log, log_formats
-from homeport.node.nginx.folder_settings import compressed, default_filter
+from homeport.node.nginx.folder_settings import compressed, default_filters
 from homeport.node.nginx.forwarding import (
     IGNORED_RESPONSE_HEADERS,
     WORKER_PARAMETERS,
@@ -112,7 +112,7 @@ def _http(config: MainConfig) -> list[Node]:
         *_fastcgi(),
         *_proxy(),
         *_variables(),
-        default_filter(),
+        *default_filters(),
         *(_certificates(config.certificates) if config.certificates else ()),
         *script_directives(),
         *_default_servers(config),
@@ -134,6 +134,8 @@ def _connections() -> list[Node]:
         directive("keepalive_requests", "10000"),
         directive("reset_timedout_connection", "on"),
         directive("client_header_buffer_size", "4k"),
+        # Our variables do not fit beside the rest in nginx's usual 4 KB, and a second piece costs more than a larger one.
+        directive("request_pool_size", "8k"),
         directive("large_client_header_buffers", "8", "16k"),
         directive("client_body_buffer_size", "2m"),
         directive("ignore_invalid_headers", "on"),

@@ -125,6 +125,7 @@ class RuleCompiler:
         """Give the blocks that stand outside the server block."""
         return [
             *(node for configuration in self._configurations for node in configuration.maps()),
+            *(node for configuration in self._of_files() for node in configuration.usual_file_maps()),
             *(self._refusal_maps() if self._rewrites else []),
             *(self._map(folder) for folder in self._folders if folder.rules),
         ]
@@ -190,13 +191,28 @@ class RuleCompiler:
 
     def _locations(self, folder: _Folder) -> list[Node]:
         configuration = folder.configuration
-        body = [*configuration.filters(), *self._dispatch(folder), *self._last(folder)]
+        body = [
+            *self._usual_files(folder),
+            *configuration.filters(),
+            *self._dispatch(folder),
+            *self._last(folder),
+        ]
         if folder.exact:
             return [block("location", "=", Plain(folder.path), body=body)]
         locations: list[Node] = [block("location", Plain(folder.path), body=body)]
         if folder.path != "/":
             locations.append(block("location", "=", Plain(folder.path.rstrip("/")), body=body))
         return locations
+
+    def _of_files(self) -> Iterable[FolderConfiguration]:
+        return dict.fromkeys(folder.configuration for folder in self._folders if _reads_files(folder))
+
+    def _usual_files(self, folder: _Folder) -> list[Node]:
+        """Serve most files after one look at the request."""
+        usual = folder.configuration.usual_file
+        if usual is None or not _reads_files(folder):
+            return []
+        return [If(usual, (*self._trace.took(folder.last), directive("break")))]
 
     def _last(self, folder: _Folder) -> Sequence[Node]:
         if not _stands_apart(folder):
@@ -370,6 +386,12 @@ def _stands_apart(folder: _Folder) -> bool:
     those that are.
     """
     return bool(folder.rules) and folder.configuration.errors.looks_at(folder.last)
+
+
+def _reads_files(folder: _Folder) -> bool:
+    """Tell whether nothing but files answers GET and HEAD."""
+    reads = {ANY_VERB, "GET", "HEAD"}
+    return isinstance(folder.last, StaticFiles) and all(reads.isdisjoint(rule.verbs) for rule in folder.rules)
 
 
 def _takes_everything(rule: Rule) -> bool:
