@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.model.errors import Conflict
+from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.endpoint import retry_seconds
 from homeport.scm.deployments.kudusync import Item, Kind, is_ignored, plan_sync
@@ -217,6 +218,52 @@ def test_web_config_comes_last_and_only_when_it_differs() -> None:
 
     assert plan.copy == ("z.py", "sub/Web.Config", "web.config")
     assert same.copy == ()
+
+
+def test_a_new_folder_is_moved_whole_unless_something_of_it_stays_behind() -> None:
+    source = {
+        **tree({"there/new/x", "plain/deep/y", "partly/deep/z"}),
+        **dict.fromkeys(("there/new", "plain", "plain/deep", "partly", "partly/deep", "partly/.git"), FOLDER),
+        **dict.fromkeys(("there", "linked"), FOLDER),
+        "linked/elsewhere": Item(kind=Kind.FOLDER_LINK),
+    }
+
+    plan = plan_sync(source, {"there": FOLDER}, previous=(), mirror=False, differs=lambda _: True)
+
+    assert plan.whole == {"there/new", "plain", "plain/deep", "partly/deep"}
+
+
+def test_moved_folders_leave_ignored_files_behind_and_the_log_names_every_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for path in ("new/deep/a", "new/b", "partly/.git/c", "partly/deep/d", "there/e"):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text(path)
+    (target / "there").mkdir(parents=True)
+    (target / "there/own").write_text("the site's")
+    said: list[str] = []
+
+    plan = prepare_sync(source, target, previous=(), mirror=False)
+    run_sync(plan, source, target, say=said.append)
+
+    deployed = ["new/b", "new/deep/a", "partly/deep/d", "there/e"]
+    files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    assert files == [*deployed, "there/own"]
+    assert said == [*(f"Copying file: '{path}'" for path in deployed), "Finished successfully."]
+    assert prepare_sync(target, target, previous=plan.manifest, mirror=False).copy == ()
+
+
+def test_a_folder_that_the_site_made_meanwhile_takes_the_files_of_the_deployment(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "new").mkdir(parents=True)
+    (source / "new/a").write_text("deployed")
+    target.mkdir()
+
+    plan = prepare_sync(source, target, previous=(), mirror=False)
+    (target / "new").mkdir()
+    (target / "new/own").write_text("the site's")
+    run_sync(plan, source, target, say=lambda _: None)
+
+    assert sorted(path.name for path in (target / "new").iterdir()) == ["a", "own"]
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,20 @@ def run_sync(
     for path in plan.remove_folders:
         with contextlib.suppress(OSError):  # it holds something that was not ours
             (target / path).rmdir()
+    moved: set[str] = set()
     for path in plan.make_folders:
-        (target / path).mkdir(parents=True, exist_ok=True)
+        checkpoint()
+        if path.rpartition("/")[0] in moved or (
+            path in plan.whole and _move_folder(source / path, target / path)
+        ):
+            moved.add(path)
+        else:
+            (target / path).mkdir(parents=True, exist_ok=True)
     for path in plan.copy:
         checkpoint()
         lines.say(f"Copying file: '{path}'")
-        _move(source / path, target / path)
+        if path.rpartition("/")[0] not in moved:
+            _move(source / path, target / path)
     lines.end()
 
 
@@ -81,6 +89,15 @@ class _Lines:
         self._say("Finished successfully.")
 
 
+def _move_folder(source: Path, target: Path) -> bool:
+    """Move a folder with everything in it; False where it has to go file by file."""
+    try:
+        source.rename(target)
+    except OSError:  # another file system, or the site made a folder there meanwhile
+        return False
+    return True
+
+
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part_from_bytecode(source, target)
@@ -99,7 +116,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _walk(root: Path) -> dict[str, Item]:
-    """Return every path below a folder; links are entries, never followed."""
+    """Return every path below a folder but what is in ignored folders; links are entries, never followed."""
     found: dict[str, Item] = {}
     waiting = [(root, "")]
     while waiting:
@@ -107,27 +124,31 @@ def _walk(root: Path) -> dict[str, Item]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = f"{prefix}{entry.name}"
-                if is_ignored(path):
-                    continue
-                found[path] = _item(Path(entry.path), entry.stat(follow_symlinks=False))
-                if entry.is_dir(follow_symlinks=False):
+                found[path] = _item(entry.path, entry.stat(follow_symlinks=False))
+                if entry.is_dir(follow_symlinks=False) and not is_ignored(entry.name):
                     waiting.append((Path(entry.path), f"{path}/"))
     return found
 
 
 def _look(root: Path, paths: Collection[str]) -> dict[str, Item]:
     found: dict[str, Item] = {}
-    for path in paths:
-        with contextlib.suppress(OSError, ValueError):
-            place = root / path
-            found[path] = _item(place, place.lstat())
+    missing: set[str] = set()
+    for path in sorted(paths):  # a folder before what is in it
+        if path.rpartition("/")[0] in missing:
+            missing.add(path)
+            continue
+        place = f"{root}/{path}"
+        try:
+            found[path] = _item(place, os.lstat(place))
+        except (OSError, ValueError):
+            missing.add(path)
     return found
 
 
-def _item(path: Path, status: os.stat_result) -> Item:
+def _item(path: str, status: os.stat_result) -> Item:
     if stat.S_ISDIR(status.st_mode):
         return Item(kind=Kind.FOLDER)
-    if stat.S_ISLNK(status.st_mode) and path.is_dir():
+    if stat.S_ISLNK(status.st_mode) and os.path.isdir(path):  # noqa: PTH112 (half of the time with pathlib)
         return Item(kind=Kind.FOLDER_LINK)
     return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns, size=status.st_size)
 

@@ -36,23 +36,25 @@ class Item:
 class SyncPlan:
     """What to do, in this order: remove files, remove folders that are empty then, make folders, copy files.
 
-    `manifest` is what the target holds of this package afterwards.
+    `whole` are those folders to make whose files all come along, so that each can be moved in one step. `manifest` is
+    what the target holds of this package afterwards.
     """
 
     remove_files: tuple[str, ...] = ()
     remove_folders: tuple[str, ...] = ()
     make_folders: tuple[str, ...] = ()
+    whole: frozenset[str] = frozenset()
     copy: tuple[str, ...] = ()
     manifest: tuple[str, ...] = ()
 
 
 def is_ignored(path: str, ignored: Collection[str] = IGNORED) -> bool:
     """Tell whether a path has an ignored name at any level: exact names, or `*suffix`."""
+    parts = path.casefold().split("/")
     return any(
-        part.casefold().endswith(rule[1:].casefold())
+        any(part.endswith(rule[1:].casefold()) for part in parts)
         if rule.startswith("*")
-        else part.casefold() == rule.casefold()
-        for part in path.split("/")
+        else rule.casefold() in parts
         for rule in ignored
     )
 
@@ -68,7 +70,7 @@ def plan_sync(
 ) -> SyncPlan:
     """Decide what a sync does.
 
-    Paths are relative, with `/`. `target` needs to hold the paths of `source` and of `previous` only, and all of
+    Paths are relative, with `/`; an ignored folder of `source` needs to be there, not what is in it. `target` needs to hold the paths of `source` and of `previous` only, and all of
     them with `mirror`, which treats every one as ours. `differs` compares the content of a file that is compared in
     full (`web.config`), so that an unchanged one is left alone; other files count as changed by time or size too (and
     packages made with fixed times need the content), or with `everything` in any case. Raises `Conflict` where a file of the package meets
@@ -86,17 +88,31 @@ def plan_sync(
         if item.kind is Kind.FILE
         and (_changed(path, item, staying, differs) or (everything and not _is_compared(path)))
     ]
+    make_folders = sorted(
+        path for path, item in wanted.items() if item.kind is Kind.FOLDER and path not in staying
+    )
     return SyncPlan(
         remove_files=tuple(sorted(path for path in doomed if target[path].kind is not Kind.FOLDER)),
         remove_folders=tuple(
             sorted((path for path in doomed if target[path].kind is Kind.FOLDER), key=_deepest_first)
         ),
-        make_folders=tuple(
-            sorted(path for path, item in wanted.items() if item.kind is Kind.FOLDER and path not in staying)
-        ),
+        make_folders=tuple(make_folders),
+        whole=frozenset(make_folders).difference(_with_leftovers(source, wanted)),
         copy=tuple(sorted(copies, key=lambda path: (_is_compared(path), path))),
         manifest=tuple(sorted(wanted)),
     )
+
+
+def _with_leftovers(source: Mapping[str, Item], wanted: Mapping[str, Item]) -> set[str]:
+    """Return the folders above whatever stays behind."""
+    found: set[str] = set()
+    for path, item in source.items():
+        if path not in wanted or item.kind is Kind.FOLDER_LINK:
+            parent = path.rpartition("/")[0]
+            while parent and parent not in found:
+                found.add(parent)
+                parent = parent.rpartition("/")[0]
+    return found
 
 
 def _replaces(new: Item, old: Item) -> bool:
