@@ -126,24 +126,29 @@ def extract(
             folders.add(parent)
         if member.is_folder:
             continue
-        place = f"{target}/{member.path}"
+        modified = _modified(member.info) if keep_times else now
         try:
-            _write(package, member, place, checkpoint=checkpoint)
+            _write(package, member, f"{target}/{member.path}", modified=modified, checkpoint=checkpoint)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise BrokenPackage(f"The entry '{member.path}' cannot be read: {error}") from error
-        modified = _modified(member.info) if keep_times else now
-        os.utime(place, (modified, modified))
 
 
-def _write(package: zipfile.ZipFile, member: Member, place: str, *, checkpoint: Callable[[], None]) -> None:
+def _write(
+    package: zipfile.ZipFile, member: Member, place: str, *, modified: float, checkpoint: Callable[[], None]
+) -> None:
     executable = member.info.create_system == 3 and (member.info.external_attr >> 16) & 0o111
     descriptor = os.open(
         place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755 if executable else 0o644
     )
-    with os.fdopen(descriptor, "wb") as file, package.open(member.info) as source:
-        while data := source.read(_COPY_BYTES):
-            file.write(data)
-            checkpoint()
+    try:
+        with package.open(member.info) as source:
+            while data := source.read(_COPY_BYTES):
+                while data:  # without file objects: there may be very many small files
+                    data = data[os.write(descriptor, data) :]
+                checkpoint()
+        os.utime(descriptor, (modified, modified))
+    finally:
+        os.close(descriptor)
 
 
 def _member(info: zipfile.ZipInfo) -> Member | None:
