@@ -9,6 +9,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from bench.workshop import APPS
 FILES = 5000
 FILE_BYTES = 10_000
 PACKAGES = APPS / "thirty.txt"
-SITE = "bench-deployments"
+SITE = "bench-deployments-{number}"
 DEPLOY_SECONDS = 600.0
 _ENTRY_TIME = (2026, 1, 2, 3, 4, 6)
 
@@ -29,7 +30,10 @@ _ENTRY_TIME = (2026, 1, 2, 3, 4, 6)
 def measure_deployments(platform: Platform, *, rounds: int) -> Iterator[DeploymentSample]:
     """Yield, for each round and kind, a deployment and its counterpart, one right after the other on the same core.
 
-    Both begin with nothing: an empty folder or a new site, a fresh environment or runtime. Caches of packages are warm.
+    Both begin with nothing: a new site or an empty folder, a new runtime or environment. Caches of packages are warm.
+    Neither pays for what was there before: what others have left to the disk is written first, and nothing is removed
+    before the end. (ext4 without a journal passes over each file removed within the last minutes whenever it makes a
+    new one; that made `unzip` up to eight times as slow, whichever came second.)
     """
     folder = platform.data.with_suffix(".deployments")
     shutil.rmtree(folder, ignore_errors=True)
@@ -38,19 +42,27 @@ def measure_deployments(platform: Platform, *, rounds: int) -> Iterator[Deployme
     package.write_bytes(_many_files())
     build = folder / "build.zip"
     build.write_bytes(_required())
+    sites: list[str] = []
     with platform:
         for number in range(-1, rounds):  # the first round only warms caches
             platform.workshop.say(f"deployments: round {number + 1} of {rounds}")
             for kind, pushed in ((DeploymentKind.FILES, package), (DeploymentKind.PACKAGES, build)):
-                _renew_site(platform)
-                seconds = _deploy(platform, pushed)
-                peer = (
-                    _unzip(platform, package, folder)
+                sites.append(_make_site(platform, after=sites))
+                target = folder / sites[-1]
+                target.mkdir()
+                sides = {
+                    "own": partial(_deploy, platform, pushed, site=sites[-1]),
+                    "peer": partial(_unzip, platform, package, target)
                     if kind is DeploymentKind.FILES
-                    else _pip(platform, folder)
-                )
+                    else partial(_pip, platform, folder, target),
+                }
+                seconds = {name: sides[name]() for name in sorted(sides, reverse=number % 2 == 1)}
                 if number >= 0:
-                    yield DeploymentSample(kind=kind, round=number, seconds=seconds, peer_seconds=peer)
+                    yield DeploymentSample(
+                        kind=kind, round=number, seconds=seconds["own"], peer_seconds=seconds["peer"]
+                    )
+        for site in sites:
+            platform.command("site", "delete", site, "--yes")
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -79,28 +91,27 @@ def _required() -> bytes:
     return buffer.getvalue()
 
 
-def _renew_site(platform: Platform) -> None:
-    """Make the site anew; its cache of packages survives in a folder aside, as that of a site that lives longer."""
-    home = platform.data / "sites" / SITE / "home"
-    aside = platform.data.with_suffix(".cache")
-    if (home / ".cache").exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        (home / ".cache").rename(aside)
-    if home.exists():
-        platform.command("site", "delete", SITE, "--yes")
-    platform.command("site", "create", SITE)
-    platform.command("extension", "add", SITE, RUNTIME)
-    if aside.exists():
-        aside.rename(home / ".cache")
+def _make_site(platform: Platform, *, after: Sequence[str]) -> str:
+    """Make a site with a Python; the cache of packages comes along, as that of a site that lives longer."""
+    site = SITE.format(number=len(after))
+    if site in platform.command("site", "list"):
+        platform.command("site", "delete", site, "--yes")  # of a run that was cut short
+    platform.command("site", "create", site)
+    platform.command("extension", "add", site, RUNTIME)
+    home = platform.data / "sites" / site / "home"
+    caches = [platform.data / "sites" / other / "home/.cache" for other in after]
+    if cache := next((cache for cache in caches if cache.exists()), None):
+        cache.rename(home / ".cache")
         owner = home.stat()
         for place, _, files in os.walk(home / ".cache"):
             for path in (place, *(f"{place}/{name}" for name in files)):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return site
 
 
-def _deploy(platform: Platform, package: Path) -> float:
+def _deploy(platform: Platform, package: Path, *, site: str) -> float:
     """Push a package and wait until its deployment has ended; return the seconds. Raises `StartError`."""
-    shown = platform.show(SITE)
+    shown = platform.show(site)
     host, _, port = str(shown["scm_url"]).rstrip("/").partition("://")[2].partition(":")
     client = httpx.Client(
         base_url=f"http://127.0.0.1:{port}",
@@ -111,6 +122,7 @@ def _deploy(platform: Platform, package: Path) -> float:
     )
     with client:
         client.get("/api/deployments")  # the SCM app is up
+        os.sync()
         before = time.perf_counter()
         client.post("/api/zipdeploy", content=package.read_bytes()).raise_for_status()
         seconds = time.perf_counter() - before
@@ -120,22 +132,20 @@ def _deploy(platform: Platform, package: Path) -> float:
     return seconds
 
 
-def _unzip(platform: Platform, package: Path, folder: Path) -> float:
-    target = folder / "unzipped"
-    shutil.rmtree(target, ignore_errors=True)
+def _unzip(platform: Platform, package: Path, target: Path) -> float:
     return _timed(platform, ["unzip", "-q", str(package), "-d", str(target)])
 
 
-def _pip(platform: Platform, folder: Path) -> float:
+def _pip(platform: Platform, folder: Path, target: Path) -> float:
     """Install the packages with pip into a fresh environment; making that is not counted."""
-    environment = folder / "venv"
-    venv.EnvBuilder(with_pip=True, clear=True).create(environment)
-    line = [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    venv.EnvBuilder(with_pip=True).create(target)
+    line = [str(target / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     return _timed(platform, [*line, "--cache-dir", str(folder / "pip-cache"), "-r", str(PACKAGES)])
 
 
 def _timed(platform: Platform, line: Sequence[str]) -> float:
     pinned = ["taskset", "--cpu-list", str(platform.workshop.cores.server), *line]
+    os.sync()
     before = time.perf_counter()
     subprocess.run(pinned, env=clean_environment(), check=True)
     return time.perf_counter() - before

@@ -13,7 +13,8 @@ KIND_WORDS = {
 }
 
 _NOTE = """\
-From the first byte of the push to the end of the deployment: upload, check, unpack, build, the step to the new version. Both begin with nothing and run on the same core, one right after the other."""
+From the first byte of the push to the end of the deployment: upload, check, unpack, build, the step to the new version. Both begin with nothing and run on the same core, one right after the other, in turns first.
+Before each, what was written is brought to the disk, and nothing is removed between the rounds: neither pays for what the other, or the round before, has left to the file system."""
 
 
 def deployments(samples: Sequence[DeploymentSample]) -> str:
