@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,21 @@ def test_what_is_missing_is_named() -> None:
         "CPU limit",
         "limit on the number of processes",
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "file", "text", "kills"),
+    [
+        (2, "memory.events", "low 0\noom 3\noom_kill 2\n", 2),
+        (1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", 1),
+        (1, "memory.oom_control", "oom_kill_disable 0\n", 0),
+        (2, "memory.peak", "", 0),
+    ],
+)
+def test_processes_that_were_killed_for_memory_are_counted(
+    tmp_path: Path, version: int, file: str, text: str, kills: int
+) -> None:
+    (tmp_path / "hello").mkdir()
+    (tmp_path / "hello" / file).write_text(text)
+    assert Cgroups(version=version, bases={"memory": tmp_path}).memory_kills("hello") == kills
+    assert Cgroups(version=version, bases={}).memory_kills("hello") == 0

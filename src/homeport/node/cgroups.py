@@ -56,6 +56,18 @@ class Cgroups:
         """Return the host's pids of every process in the group."""
         return {pid for folder in self._folders(group) for pid in _pids(folder)}
 
+    def memory_kills(self, group: str) -> int:
+        """Count the processes of a group that the kernel killed because the group used more memory than it may."""
+        base = self.bases.get("memory")
+        if base is None:
+            return 0
+        file = base / group / ("memory.events" if self.version == 2 else "memory.oom_control")
+        try:
+            fields = dict(line.split(" ", 1) for line in file.read_text().splitlines())
+            return int(fields.get("oom_kill", "0"))
+        except (OSError, ValueError):
+            return 0
+
     def _folders(self, group: str) -> list[Path]:
         return sorted({base / group for base in self.bases.values()})
 

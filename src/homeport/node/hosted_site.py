@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from homeport.model.finding import Finding
 from homeport.model.site import FTPS_DISABLED, DesiredSite, InstalledRuntime, SiteState
 from homeport.node.access_logs import AccessLog
 from homeport.node.allowance import Allowance
+from homeport.node.answer_faults import AnswerFault, newest_fault, read_end
 from homeport.node.certificates import LocalAuthority, SiteCertificates
 from homeport.node.cgroups import Cgroups
 from homeport.node.control_plane import ControlPlane
@@ -369,6 +371,15 @@ class HostedSite:
             ],
             "findings": [_finding_to_json(finding) for finding in self.plan.findings],
         }
+
+    def memory_kills(self) -> int:
+        """Count the processes that the kernel killed at the site's memory limit."""
+        return self._node.cgroups.memory_kills(self.desired.name)
+
+    def newest_answer_fault(self) -> AnswerFault | None:
+        """Find what nginx last found wrong with an answer of the site's own web server."""
+        log = read_end(self._node.layout.nginx_log)
+        return newest_fault(log, server=self.desired.hostnames[0], now=datetime.now(UTC))
 
     async def run_in_sandbox(
         self, program: Sequence[str], *, mounts: Sequence[Mount], output: int, environment: Mapping[str, str]

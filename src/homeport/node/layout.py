@@ -64,6 +64,11 @@ class NodeLayout:
         return self.data / "run.json"
 
     @property
+    def nginx_log(self) -> Path:
+        """What nginx says of itself and of requests that went wrong."""
+        return self.logs / "nginx.log"
+
+    @property
     def nginx(self) -> Path:
         """Compiled nginx configuration."""
         return self.run / "nginx"

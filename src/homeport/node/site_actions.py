@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from homeport.model.errors import Invalid
@@ -82,10 +83,13 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
 
     async def show_hosting(_: Mapping[str, Any], _progress: Progress) -> object:
         seen = site.observed()
+        fault = await asyncio.to_thread(site.newest_answer_fault) if site.plan.http_pools else None
         return {
             "state": site.desired.state.value,
             "pools": seen["pools"],
             "processes": seen["processes"],
+            "answer_fault": fault and asdict(fault),
+            "memory": {"limit": site.desired.limits.memory_bytes, "kills": site.memory_kills()},
         }
 
     return {

@@ -14,7 +14,7 @@ from homeport.node.log_files import LogFile
 from homeport.node.network import SiteNetwork
 from homeport.node.nginx.http_pools import HttpEntrances
 from homeport.node.pools.http_decisions import HttpPoolLimits
-from homeport.node.pools.http_pool import HttpServerPool, choose_from
+from homeport.node.pools.http_pool import HttpServerPool, choose_from, chosen_by_the_site
 from homeport.node.pools.pool import PoolStatus, Spawn
 from homeport.node.processes import Process
 from homeport.node.tcp_diagnostics import TcpDiagnostics, TcpSocket
@@ -281,6 +281,10 @@ class _Host:
 
     def listeners(self) -> list[TcpSocket]:
         return self._site._listeners()
+
+    def ports_of_its_own_choice(self) -> list[int]:
+        # Where all sites share one network, the ports of others are nobody's business.
+        return [] if self._site._network is None else chosen_by_the_site(self._site._listeners())
 
     def connections(self, port: int) -> int:
         return self._site._connections(port)

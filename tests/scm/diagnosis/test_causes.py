@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from homeport.model.finding import Finding, Severity
 from homeport.scm.diagnosis.causes import find_causes
-from homeport.scm.diagnosis.evidence import Cause, Evidence, PoolFact, PoolLog, PortNeverOpened
+from homeport.scm.diagnosis.evidence import AnswerFault, Cause, Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.diagnosis.tracebacks import parse_traceback
 from homeport.scm.failures import Failure
 
@@ -81,11 +81,33 @@ def first(evidence: Evidence) -> Cause:
             "app.py:1",
         ),
         (
-            "from os import no_such_name",
+            "raise ImportError(\"cannot import name 'escape' from 'jinja2' (x.py)\")",
             "other-version",
-            "'os' has no 'no_such_name': its installed version is another than the application was written for.",
-            "Pin the version that the application was tested with in requirements.txt: os==…",
+            "'jinja2' has no 'escape': its installed version is another than the application was written for.",
+            "Pin the version that the application was tested with in requirements.txt: jinja2==…",
             "app.py:1",
+        ),
+        (
+            "from os import no_such_name",
+            "other-python",
+            "Python's own module 'os' has no 'no_such_name' in Python 3.11.7.",
+            None,
+            "app.py:1",
+        ),
+        (
+            "raise AttributeError(\"module 'random' has no attribute 'choice'\")",
+            "shadowed-module",
+            "The site's own 'random.py' hides Python's module 'random', which has 'choice'.",
+            "Rename 'random.py'; the site's files go before Python's own.",
+            "app.py:1",
+        ),
+        (
+            "import socket\nwith socket.socket() as one, socket.socket() as two:\n"
+            "    one.bind(('127.0.0.1', 0))\n    two.bind(one.getsockname())",
+            "port",
+            "The application wants to listen on a port that another process has.",
+            None,
+            "app.py:4",
         ),
         (
             "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
@@ -192,7 +214,7 @@ def test_a_traceback_is_told_as_its_cause(
         requirements=((1, "flask"), (2, "flask-wtf==1.2")),
         python_folder="python3117x64",
         settings=frozenset({"DATABASE_URL"}),
-        content=frozenset({"app.py", "helper.py", "web.config"}),
+        content=frozenset({"app.py", "helper.py", "random.py", "web.config"}),
     )
     cause = first(evidence)
     assert (cause.code, cause.headline) == (code, headline)
@@ -257,6 +279,146 @@ def test_a_pools_reason_is_told_with_the_last_lines(reason: str, code: str, head
     assert (cause.code, cause.headline) == (code, headline)
     assert "starting" in dict(cause.evidence)["last output"]
     assert cause.remedy
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "line", "code", "headline", "remedy"),
+    [
+        (
+            2,
+            "/home/p/bin/python: can't open file '/home/site/wwwroot/serve.py': [Errno 2] No such file or directory",
+            "missing-script",
+            r"The command line names 'D:\home\site\wwwroot\serve.py', which does not exist.",
+            "correct the path",
+        ),
+        (
+            127,
+            "/home/python3117x64/bin/uvicorn: No such file or directory",
+            "missing-program",
+            r"The program 'D:\home\python3117x64\Scripts\uvicorn.exe' does not exist.",
+            r"Add what brings 'uvicorn' to requirements.txt and deploy again, or: D:\home\python3117x64\python.exe -m pip install uvicorn",
+        ),
+        (
+            127,
+            "gunicorn2: No such file or directory",
+            "missing-program",
+            "The program 'gunicorn2' does not exist.",
+            "processPath",
+        ),
+        (
+            127,
+            "/home/site/wwwroot/%JAVA%/java.exe: No such file or directory",
+            "missing-program",
+            r"The program 'D:\home\site\wwwroot\%JAVA%\java.exe' does not exist.",
+            "A variable in processPath is not set here",
+        ),
+        (
+            127,
+            "/home/site/wwwroot/run: Permission denied",
+            "missing-program",
+            r"The program 'D:\home\site\wwwroot\run' is no program that can be run.",
+            "processPath",
+        ),
+        (
+            1,
+            "/home/python3117x64/bin/python: No module named flask_wtf",
+            "not-installed",
+            "The module 'flask_wtf' is missing: requirements.txt names it (line 2: flask-wtf==1.2), and it is not installed.",
+            "Deploy again without --no-build",
+        ),
+        (
+            1,
+            "/home/python3117x64/bin/python: No module named uvicorn",
+            "missing-module",
+            "The module 'uvicorn' is missing, and no line of requirements.txt brings it.",
+            "Add this line to requirements.txt and deploy again: uvicorn",
+        ),
+        (
+            3,
+            'ERROR:    Error loading ASGI app. Attribute "application" not found in module "app".',
+            "server-application",
+            'The server does not find the application: Attribute "application" not found in module "app".',
+            "MODULE:NAME",
+        ),
+        (
+            4,
+            "Failed to find attribute 'application' in 'app'.",
+            "server-application",
+            "The server does not find the application: Failed to find attribute 'application' in 'app'.",
+            "MODULE:NAME",
+        ),
+        (1, "settings.ini: No such file or directory", "process-ended", None, "the last lines of its output"),
+        (0, "done", "process-ended", None, "stay in the foreground"),
+    ],
+)
+def test_a_program_that_does_not_begin_is_told_by_its_last_words(
+    exit_code: int, line: str, code: str, headline: str | None, remedy: str
+) -> None:
+    reason = f"the process ended before it listened (exit code {exit_code})"
+    cause = first(
+        Evidence(
+            site="hello",
+            pools=(PoolFact(id="http-1", state="broken", reason=reason),),
+            logs=(PoolLog(pool="http-1", file="x", lines=("begin", line, "[homeport] Process '0' failed.")),),
+            requirements=((2, "flask-wtf==1.2"),),
+            python_folder="python3117x64",
+        )
+    )
+    assert cause.code == code
+    assert headline is None or cause.headline == headline
+    assert remedy in cause.remedy
+    assert line in dict(cause.evidence)["last output"]
+
+
+def test_a_process_that_the_kernel_killed_for_memory_is_told_with_the_limit() -> None:
+    pool = PoolFact(id="wsgi-1", state="broken", reason="the process ended (signal 9)")
+    known = Evidence(site="hello", pools=(pool,), memory_limit=512 * 2**20, memory_kills=1)
+    assert first(known).headline == (
+        "The process was killed in a request: the site used more memory than it may have (512 MB)."
+    )
+    unknown = Evidence(site="hello", pools=(pool,), memory_limit=512 * 2**20)
+    assert first(unknown).headline == "The process ended in a request: signal 9."
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("closed", "closed the connection"),
+        ("timeout", "requestTimeout"),
+        ("unreadable", "no HTTP"),
+        ("too-large", "more headers than fit"),
+    ],
+)
+def test_an_answer_that_nginx_could_not_pass_on_is_told(kind: str, said: str) -> None:
+    fault = AnswerFault(kind=kind, time="2026-01-02T03:04:05+00:00", request="GET /x HTTP/1.1", said="words")
+    cause = first(Evidence(site="hello", pools=(PoolFact(id="http-1", state="running"),), answer_fault=fault))
+    assert said in cause.headline
+    assert cause.time == fault.time
+    assert ("request", "GET /x HTTP/1.1") in cause.evidence
+
+
+@pytest.mark.parametrize(
+    ("told", "headline"),
+    [
+        (
+            "TypeError: app() missing 1 required positional argument: 'send'",
+            "WSGI_HANDLER is 'app.wsgi_app', which is an ASGI application, and a FastCGI handler runs WSGI applications.",
+        ),
+        (
+            "TypeError: 'dict' object is not callable",
+            "WSGI_HANDLER is 'app.wsgi_app', which is no WSGI application: 'dict' object is not callable.",
+        ),
+        (
+            "AssertionError: start_response has not yet been called",
+            "WSGI_HANDLER is 'app.wsgi_app', which answered otherwise than WSGI demands: start_response has not yet been called.",
+        ),
+        ("Something else went wrong", "Something else went wrong."),
+    ],
+)
+def test_a_failure_without_a_traceback_is_told_with_its_page(told: str, headline: str) -> None:
+    cause = first(Evidence(site="hello", failures=(failure(told, kind="request"),)))
+    assert cause.headline == headline
+    assert dict(cause.evidence)["failure"] == "/failures/0a1b"
 
 
 def test_the_line_where_a_killed_process_was_is_shown() -> None:

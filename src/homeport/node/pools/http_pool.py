@@ -44,6 +44,7 @@ _LONGEST_LOOK_SECONDS = 0.05
 _LOOKS_PER_AGE = 20
 """A process is looked at after one more part of that many of its age: it is noticed so much later at most."""
 _RETRY_SECONDS = 0.1
+_MOST_PORTS_NAMED = 3
 
 
 class ServerHost(Protocol):
@@ -60,6 +61,9 @@ class ServerHost(Protocol):
 
     def listeners(self) -> list[TcpSocket]:
         """Give the sockets that listen in the site's network."""
+
+    def ports_of_its_own_choice(self) -> list[int]:
+        """Give the ports on which processes of the site listen that nobody gave them."""
 
     def connections(self, port: int) -> int:
         """Count the connections to a port of the site."""
@@ -405,6 +409,7 @@ class HttpServerPool:
     def _kill_for(self, server: _Server, reason: str) -> None:
         starting = server.state is ServerState.STARTING
         if starting:
+            server.problem = server.problem or self._opened_instead()
             server.never_opened = PortNeverOpened(
                 port=server.port, seconds=self._limits.startup_seconds, instead=server.problem
             )
@@ -416,6 +421,14 @@ class HttpServerPool:
         server.ended_by_us = server.ended_by_us or not starting
         server.state, server.since = ServerState.STOPPING, time.monotonic_ns()
         self._kill(server)
+
+    def _opened_instead(self) -> str:
+        with contextlib.suppress(Unavailable):
+            ports = self._host.ports_of_its_own_choice()
+            if ports:
+                named = ", ".join(str(port) for port in ports[:_MOST_PORTS_NAMED])
+                return f"it, or another process of the site, listens on port {named} instead"
+        return ""
 
     def _kill(self, server: _Server) -> None:
         if server.process is not None:
@@ -470,6 +483,11 @@ def stdout_log_name(prefix: str, pid: int) -> str:
     now = datetime.now(UTC)
     stamp = "".join(str(part) for part in (now.year, now.month, now.day, now.hour, now.minute, now.second))
     return f"{prefix}_{pid}_{stamp}.log"
+
+
+def chosen_by_the_site(listening: Iterable[TcpSocket]) -> list[int]:
+    """Return the ports, in a network of one site, that are none of those that processes are given."""
+    return sorted({one.port for one in listening} - set(_PORTS))
 
 
 def choose_from(listening: Iterable[TcpSocket]) -> list[int]:

@@ -1,6 +1,7 @@
 """From what is known of a site to the cause of its failure, the most telling first. Decides, and reads nothing."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -8,8 +9,9 @@ from packaging.utils import canonicalize_name
 
 from homeport.model.finding import Finding, Severity
 from homeport.scm.checking.python_sources import WINDOWS_MODULES
-from homeport.scm.diagnosis.distributions import distribution_of, requirement_for
-from homeport.scm.diagnosis.evidence import Cause, Evidence, PoolFact, PoolLog
+from homeport.scm.diagnosis.distributions import distribution_of, install_command, requirement_for
+from homeport.scm.diagnosis.evidence import AnswerFault, Cause, Evidence, PoolFact, PoolLog
+from homeport.scm.diagnosis.programs import explain_output
 from homeport.scm.diagnosis.tracebacks import Frame, ParsedTraceback, parse_traceback
 from homeport.scm.failures import Failure
 
@@ -46,6 +48,8 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     request = next((each for each in evidence.failures if each.kind != "startup"), None)
     if request is not None:
         yield _from_failure(request, evidence)
+    if evidence.answer_fault is not None:
+        yield _from_answer(evidence.answer_fault, evidence)
 
 
 def _when(pools: tuple[PoolFact, ...]) -> str:
@@ -73,13 +77,14 @@ def _from_finding(finding: Finding) -> Cause:
 def _from_failure(failure: Failure, evidence: Evidence) -> Cause:
     parsed = parse_traceback(failure.traceback)
     if parsed is None:
-        return Cause(
-            code="failure",
-            headline=_sentence(
-                failure.traceback.strip().splitlines()[-1] if failure.traceback.strip() else failure.headline
-            ),
-            remedy="Look at the failure's own page.",
-            time=failure.time,
+        told = failure.traceback.strip()
+        exception = _without_frames(told.splitlines()[-1] if told else failure.headline)
+        return _protocol(exception, failure) or _cause(
+            "failure",
+            _sentence(_exception(exception)),
+            "The failure's own page, in the SCM site, has everything that is known of it.",
+            exception,
+            failure,
         )
     for explain in _EXPLANATIONS:
         cause = explain(parsed, failure, evidence)
@@ -88,10 +93,46 @@ def _from_failure(failure: Failure, evidence: Evidence) -> Cause:
     return _cause(
         "exception",
         f"The application raised {_exception(parsed)}{_while(failure)}.",
-        "The line below is the last one of the site's own; correct what it does.",
+        "The line named is the last one of the site's own; correct what it does."
+        if parsed.last_below(CONTENT)
+        else "Nothing of the site's own stands in the traceback: look at what the failure's page shows.",
         parsed,
         failure,
     )
+
+
+def _without_frames(line: str) -> ParsedTraceback:
+    kind, _, message = line.partition(": ")
+    named = re.fullmatch(r"[A-Za-z_][\w.]*", kind) is not None
+    return ParsedTraceback(type=kind if named else "", message=message if named else line)
+
+
+def _protocol(parsed: ParsedTraceback, failure: Failure) -> Cause | None:
+    """Explain what the worker found wrong with the application itself: it raised nothing, it is no WSGI application."""
+    message = parsed.message
+    if re.search(r"missing \d+ required positional arguments?: .*'send'", message):
+        what = "is an ASGI application, and a FastCGI handler runs WSGI applications"
+        remedy = (
+            "Run it by httpPlatform under uvicorn or hypercorn, or name a WSGI application in WSGI_HANDLER."
+        )
+    elif "not callable" in message or re.search(
+        r"takes \d+ positional arguments? but|required positional", message
+    ):
+        what = f"is no WSGI application: {message}"
+        remedy = "Name what is called with (environ, start_response); write () behind a name only where a function makes it."
+    elif (
+        "start_response has not yet been called" in message
+        or "yield bytes" in message
+        or "iterable" in message
+    ):
+        what = f"answered otherwise than WSGI demands: {message}"
+        remedy = (
+            "It has to call start_response(status, headers) and return a list of bytes, such as [b'text']."
+        )
+    else:
+        return None
+    headline = f"WSGI_HANDLER is '{failure.handler}', which {what}."
+    return _cause("handler-object", headline, remedy, parsed, failure, file="web.config")
 
 
 def _missing_module(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
@@ -118,7 +159,7 @@ def _missing_module(parsed: ParsedTraceback, failure: Failure, evidence: Evidenc
         return _cause(
             "not-installed",
             f"The module '{module}' is missing: requirements.txt names it (line {number}: {line}), and it is not installed{where}.",
-            f"Deploy again without --no-build, or in the console: {_install(evidence, '-r requirements.txt')}",
+            f"Deploy again without --no-build, or in the console: {install_command(evidence.python_folder, '-r requirements.txt')}",
             parsed,
             failure,
         )
@@ -166,10 +207,6 @@ def _handler_module(top: str, parsed: ParsedTraceback, failure: Failure, evidenc
     )
 
 
-def _install(evidence: Evidence, what: str) -> str:
-    return rf"D:\home\{evidence.python_folder or 'PYTHON'}\python.exe -m pip install {what}"
-
-
 def _missing_library(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
     match = re.search(r"(\S+\.so[\w.]*): cannot open shared object file", parsed.message)
     if match is None:
@@ -197,6 +234,8 @@ def _import_name(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) 
             parsed,
             failure,
         )
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return _standard_library(module, name, parsed, failure, evidence)
     listed = requirement_for(module, evidence.requirements)
     shown = f" (requirements.txt, line {listed[0]}: {listed[1]})" if listed else ""
     return _cause(
@@ -206,6 +245,34 @@ def _import_name(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) 
         parsed,
         failure,
     )
+
+
+def _standard_library(
+    module: str, name: str, parsed: ParsedTraceback, failure: Failure, evidence: Evidence
+) -> Cause:
+    shadow = next((each for each in evidence.content if each in (module, f"{module}.py")), None)
+    if shadow is not None:
+        return _cause(
+            "shadowed-module",
+            f"The site's own '{shadow}' hides Python's module '{module}', which has '{name}'.",
+            f"Rename '{shadow}'; the site's files go before Python's own.",
+            parsed,
+            failure,
+        )
+    return _cause(
+        "other-python",
+        f"Python's own module '{module}' has no '{name}'{f' in Python {failure.python}' if failure.python else ''}.",
+        "Correct the name; if it works elsewhere, that is another version of Python: name the same in web.config.",
+        parsed,
+        failure,
+    )
+
+
+def _shadowed(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Cause | None:
+    match = re.match(r"(?:partially initialized )?module '(\w+)' has no attribute '(\w+)'", parsed.message)
+    if parsed.type != "AttributeError" or match is None or match[1] not in sys.stdlib_module_names:
+        return None
+    return _standard_library(match[1], match[2], parsed, failure, evidence)
 
 
 def _syntax(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
@@ -372,6 +439,21 @@ def _connection(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause
     return None
 
 
+def _port(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
+    binds = any(re.search(r"bind", frame.code + frame.function) for frame in parsed.frames)
+    if not binds or ("Address already in use" not in parsed.message and "Errno 13" not in parsed.message):
+        return None
+    what = "that another process has" if "in use" in parsed.message else "below 1024, which no site may open"
+    return _cause(
+        "port",
+        f"The application wants to listen on a port {what}.",
+        "Let it listen on the port that it is given: HTTP_PLATFORM_PORT in its environment, "
+        "%HTTP_PLATFORM_PORT% in its arguments.",
+        parsed,
+        failure,
+    )
+
+
 def _database(parsed: ParsedTraceback, failure: Failure, _: Evidence) -> Cause | None:
     table = re.search(r"no such table: (\S+)|relation \"([^\"]+)\" does not exist", parsed.message)
     if table:
@@ -411,8 +493,10 @@ _EXPLANATIONS: tuple[Explain, ...] = (
     _import_name,
     _syntax,
     _handler,
+    _shadowed,
     _django,
     _setting,
+    _port,
     _file,
     _database,
     _connection,
@@ -471,7 +555,7 @@ def _frame(frame: Frame) -> str:
 
 
 def _exception(parsed: ParsedTraceback) -> str:
-    return f"{parsed.type}: {parsed.message}"[:600] if parsed.message else parsed.type
+    return ": ".join(part for part in (parsed.type, parsed.message) if part)[:600]
 
 
 def _while(failure: Failure) -> str:
@@ -479,6 +563,40 @@ def _while(failure: Failure) -> str:
         " while it was starting"
         if failure.kind == "startup"
         else f" in {failure.method} {failure.path}".rstrip()
+    )
+
+
+# Answers of the site's own web server ---------------------------------------------------------------------------------
+
+_ANSWERS = {
+    "closed": (
+        "closed the connection before its answer was whole",
+        "Its process may have ended, or its worker was killed: look at what it printed then: homeport logs {site}",
+    ),
+    "timeout": (
+        "was silent for longer than requestTimeout allows",
+        "Look at what it waits for (homeport logs {site}); if it needs that long, raise requestTimeout of <httpPlatform>.",
+    ),
+    "too-large": (
+        "sent more headers than fit",
+        "Set fewer or smaller headers; most often these are cookies.",
+    ),
+    "unreadable": (
+        "answered with something that is no HTTP",
+        "Correct the status line and headers that it sends; is the port for HTTP, not for TLS or something else?",
+    ),
+}
+
+
+def _from_answer(fault: AnswerFault, evidence: Evidence) -> Cause:
+    what, remedy = _ANSWERS.get(fault.kind, ("gave no answer", "Look at its output: homeport logs {site}"))
+    return Cause(
+        code=f"answer-{fault.kind}",
+        headline=f"The site's web server {what}.",
+        remedy=remedy.format(site=evidence.site),
+        file="web.config" if fault.kind == "timeout" else "",
+        time=fault.time,
+        evidence=(("request", fault.request), ("said", fault.said)),
     )
 
 
@@ -526,6 +644,8 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
             return told
         starting = (ending[1] or "").startswith("before")
         when = "while it was starting" if starting else "by itself" if ending[1] else "in a request"
+        if evidence.memory_kills and _was_killed(ending[2]):
+            return _out_of_memory(when, evidence, tail)
         return Cause(
             code="process-ended",
             headline=f"The process ended {when}: {ending[2]}.",
@@ -545,7 +665,8 @@ def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
     log = _log_of(pool, evidence)
     text = "\n".join(line for line in log.lines if _MARK not in line) if log else ""
     if "Traceback (most recent call last):" not in text:
-        return None
+        told = explain_output(text, ending=pool.reason, evidence=evidence)
+        return None if told is None else replace(told, evidence=_tail(pool, evidence))
     parsed = parse_traceback(text)
     if parsed is None:
         return None
@@ -557,11 +678,28 @@ def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
 
 
 def _ending_remedy(ending: str) -> str:
-    if "SIGKILL" in ending or "signal 9" in ending:
+    if _was_killed(ending):
         return "It was killed from outside: most often the site's memory limit. Raise it, or let the application use less."
     if any(sign in ending for sign in ("SIGSEGV", "signal 11", "SIGABRT", "signal 6", "SIGBUS")):
         return "A compiled package crashed: install its newest version for this Python, and look at what ran last."
+    if ending == "exit code 0":
+        return "It ended without an error: it was done, or went on in the background. A server has to stay in the foreground."
     return "It ended itself (sys.exit, os._exit): the last lines of its output tell why."
+
+
+def _was_killed(ending: str) -> bool:
+    return "SIGKILL" in ending or "signal 9" in ending
+
+
+def _out_of_memory(when: str, evidence: Evidence, tail: tuple[tuple[str, str], ...]) -> Cause:
+    limit = f" ({evidence.memory_limit // 2**20} MB)" if evidence.memory_limit else ""
+    return Cause(
+        code="memory",
+        headline=f"The process was killed {when}: the site used more memory than it may have{limit}.",
+        remedy="Let the application hold less at once, or run fewer processes: "
+        "maxInstances, processesPerApplication and a server's own workers share the limit.",
+        evidence=tail,
+    )
 
 
 def _tail(pool: PoolFact, evidence: Evidence) -> tuple[tuple[str, str], ...]:

@@ -81,3 +81,8 @@ def requirement_for(module: str, lines: Iterable[tuple[int, str]]) -> tuple[int,
     from homeport.scm.checking.packages import required_names
 
     return next(((number, line) for number, line in lines if required_names([line]) & wanted), None)
+
+
+def install_command(python_folder: str, what: str) -> str:
+    """Return the command for the console that installs something into the site's Python."""
+    return rf"D:\home\{python_folder or 'PYTHON'}\python.exe -m pip install {what}"

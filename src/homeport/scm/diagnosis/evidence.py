@@ -36,12 +36,23 @@ class PoolLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFault:
+    """What nginx last found wrong with an answer of the site's own web server (`homeport.node.answer_faults`)."""
+
+    kind: str
+    time: str
+    request: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that `find_causes` decides on.
 
     `failures` are the newest first. `requirements` are the lines of requirements.txt with their numbers.
     `installed` are the canonical names in the site's Python, which is in `python_folder` below /home. `pools` is None
-    where the agent did not answer. `content` are the names directly in the content folder.
+    where the agent did not answer. `content` are the names directly in the content folder. `memory_limit` is in
+    bytes, `memory_kills` counts the processes that the kernel killed because of it.
     """
 
     site: str
@@ -49,6 +60,9 @@ class Evidence:
     findings: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
     pools: tuple[PoolFact, ...] | None = None
+    answer_fault: AnswerFault | None = None
+    memory_limit: int | None = None
+    memory_kills: int = 0
     logs: tuple[PoolLog, ...] = ()
     requirements: tuple[tuple[int, str], ...] = ()
     installed: frozenset[str] = frozenset()

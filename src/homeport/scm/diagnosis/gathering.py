@@ -13,7 +13,7 @@ from homeport.scm.checking.content import installed_distributions
 from homeport.scm.checking.packages import requirement_lines
 from homeport.scm.content import folder_names, list_content
 from homeport.scm.deployments.hosting import compile_content, packages_of
-from homeport.scm.diagnosis.evidence import Evidence, PoolFact, PoolLog, PortNeverOpened
+from homeport.scm.diagnosis.evidence import AnswerFault, Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.failures import Failures
 from homeport.webconfig import HostingPlan
 
@@ -44,12 +44,16 @@ def gather(
     installed = installed_distributions(packages_of(python, plan, home=home)) if python else {}
     written = {name for pool in plan.pools for name, _ in pool.app_settings}
     text = _tail(root / "requirements.txt", most=_REQUIREMENTS_BYTES)
+    memory = (hosting or {}).get("memory") or {}
     return Evidence(
         site=site,
         stopped=bool(hosting and hosting.get("state") == "Stopped"),
         findings=plan.findings,
         failures=tuple(Failures(home).newest()),
         pools=None if hosting is None else tuple(_pool(each, plan) for each in hosting.get("pools", ())),
+        answer_fault=_answer_fault((hosting or {}).get("answer_fault")),
+        memory_limit=memory.get("limit"),
+        memory_kills=int(memory.get("kills") or 0),
         logs=(*_logs(home), *_stdout_logs(home, plan)),
         requirements=tuple(requirement_lines(text)),
         installed=frozenset(installed),
@@ -80,6 +84,13 @@ def _port_never_opened(value: object, command: str) -> PortNeverOpened | None:
         command=command,
         instead=str(value.get("instead") or ""),
     )
+
+
+def _answer_fault(value: object) -> AnswerFault | None:
+    """Read what the agent says of a broken answer; None where it says nothing."""
+    if not isinstance(value, dict):
+        return None
+    return AnswerFault(**{name: str(value.get(name, "")) for name in ("kind", "time", "request", "said")})
 
 
 def _command(program: Sequence[str]) -> str:
