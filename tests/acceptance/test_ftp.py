@@ -244,6 +244,9 @@ def test_plain_text_is_for_sites_that_allow_it(server: Server) -> None:
     with server.connected() as client:
         refused(lambda: client.login("other\\$other", password), "530")
     assert platform.json("site", "show", "other")["ftp_url"] is None
+    status = platform.json("status")
+    ports = [status[scheme].rpartition(":")[2].partition("/")[0] for scheme in ("ftp", "ftps")]
+    assert ports == [str(server.port("ftp")), str(server.port("ftps"))]
     platform.homeport("site", "set", "other", "--ftps-state", "FtpsOnly")
     with server.session("other") as client:
         assert client.pwd() == "/"

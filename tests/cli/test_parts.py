@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.cli.commands.docs import render_reference
-from homeport.cli.commands.platform import sample_folder
+from homeport.cli.commands.platform import run_sample, sample_folder, up
 from homeport.cli.main import homeport_app
 from homeport.cli.output import safe
 from homeport.cli.package import open_package
@@ -61,6 +62,32 @@ def test_a_build_is_asked_for_once_and_only_with_requirements(tmp_path: Path) ->
     assert ".deployment" not in without
     assert b"SCM_DO_BUILD_DURING_DEPLOYMENT=true" in with_requirements[".deployment"]
     assert ".deployment" not in refused
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "asks"),
+    [
+        ("uv.lock", "", True),
+        ("poetry.lock", "", True),
+        ("Pipfile.lock", "{}", True),
+        ("Pipfile", "", True),
+        ("pyproject.toml", '[project]\nname = "x"\ndependencies = ["flask"]\n', True),
+        ("pyproject.toml", "[project", True),
+        ("pyproject.toml", "[tool.ruff]\nline-length = 99\n", False),
+        ("sub/requirements.txt", "flask", False),
+    ],
+)
+def test_whatever_names_the_requirements_asks_for_a_build(
+    tmp_path: Path, name: str, text: str, asks: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+
+    assert (".deployment" in names(tmp_path)) is asks
+
+
+def test_the_sample_is_run_with_the_options_of_the_platform() -> None:
+    assert signature(run_sample) == signature(up)
 
 
 def test_a_zip_with_requirements_gets_the_same_and_stays_untouched(tmp_path: Path) -> None:

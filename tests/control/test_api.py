@@ -273,6 +273,7 @@ def test_the_status_tells_addresses_and_missing_protections(control: Control) ->
     status = control.call("GET", "/status")
 
     assert (status["http"], status["https"]) == ("http://localhost:8080", "https://localhost")
+    assert (status["ftp"], status["ftps"]) == (None, None)
     assert (status["agent"], status["missing"]) == ("running", ["cgroup memory"])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from homeport.model.errors import Invalid
+from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 
 IGNORED = frozenset(
     {".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules", ".pytest_cache", ".mypy_cache"}
@@ -43,7 +44,7 @@ class Package:
 
 @contextmanager
 def open_package(path: Path, *, build: bool, configuration: str = "") -> Iterator[Package]:
-    """Pack a folder, or take a zip; with `build`, one that has requirements.txt asks for them to be installed.
+    """Pack a folder, or take a zip; with `build`, one that names what it requires asks for that to be installed.
 
     `configuration` (`Release`) has its transform applied to web.config. A `.deployment` of its own is left to say
     what it says. Raises `Invalid` when there is nothing to deploy, a file cannot be read, or a configuration cannot
@@ -53,7 +54,7 @@ def open_package(path: Path, *, build: bool, configuration: str = "") -> Iterato
         left_out = _pack_folder(path, file) if path.is_dir() else _copy_zip(path, file)
         with zipfile.ZipFile(file, "a") as archive:
             names = set(archive.namelist())
-            asks = build and "requirements.txt" in names and _DEPLOYMENT_FILE not in names
+            asks = build and _DEPLOYMENT_FILE not in names and _requires_packages(archive, names)
             wishes = [_BUILD] if asks else []
             wishes += [_build_args(configuration, names)] if configuration else []
             if wishes:
@@ -63,6 +64,18 @@ def open_package(path: Path, *, build: bool, configuration: str = "") -> Iterato
             raise Invalid(f"'{path}' holds no file to deploy.")
         size = file.seek(0, os.SEEK_END)
         yield Package(file=file, files=count, size=size, left_out=left_out, build=asks)
+
+
+def _requires_packages(archive: zipfile.ZipFile, names: Collection[str]) -> bool:
+    """Tell whether a package names what it requires; a pyproject.toml may hold nothing but settings of tools."""
+    found = [name for name in SOURCES if name in names]
+    if found != ["pyproject.toml"]:
+        return bool(found)
+    text = archive.read("pyproject.toml").decode("utf-8-sig", "replace")
+    try:
+        return bool(read_required("pyproject.toml", text).lines)
+    except UnreadableRequirements:
+        return True  # the build says what is wrong with it
 
 
 def _build_args(configuration: str, names: Collection[str]) -> str:

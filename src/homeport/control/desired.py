@@ -70,10 +70,21 @@ def site_to_json(
 
 def ftp_url(options: ControlOptions) -> str | None:
     """Return where content is published by FTP, implicit TLS before explicit; None where the platform serves none."""
-    for scheme, port in (("ftps", options.ftps_port), ("ftp", options.ftp_port)):
-        if port is not None:
-            return f"{address(scheme, f'ftp.{options.domain}', port)}/site/wwwroot"
-    return None
+    return ftps_address(options) or ftp_address(options)
+
+
+def ftp_address(options: ControlOptions) -> str | None:
+    """Return where content is published by FTP with explicit TLS; None where it is not served."""
+    return _content_address("ftp", options.ftp_port, options.domain)
+
+
+def ftps_address(options: ControlOptions) -> str | None:
+    """Return where content is published by FTP with implicit TLS; None where it is not served."""
+    return _content_address("ftps", options.ftps_port, options.domain)
+
+
+def _content_address(scheme: str, port: int | None, domain: str) -> str | None:
+    return None if port is None else f"{address(scheme, f'ftp.{domain}', port)}/site/wwwroot"
 
 
 def address(scheme: str, host: str, port: int) -> str:

@@ -11,7 +11,7 @@ import structlog
 import homeport
 from homeport.control.agent_client import AgentClient, Observed
 from homeport.control.delivery import Delivery
-from homeport.control.desired import address, ftp_url, site_to_json
+from homeport.control.desired import address, ftp_address, ftps_address, site_to_json
 from homeport.control.options import ControlOptions
 from homeport.control.secrets_at_rest import new_password
 from homeport.control.store.sites import SiteStore, StoredSite
@@ -55,7 +55,8 @@ class ControlService:
             "version": homeport_version(),
             "http": address("http", options.domain, options.http_port),
             "https": address("https", options.domain, options.https_port),
-            "ftp": ftp_url(options),
+            "ftp": ftp_address(options),
+            "ftps": ftps_address(options),
             "http_port": options.http_port,
             "https_port": options.https_port,
             "domain": options.domain,

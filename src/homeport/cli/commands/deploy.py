@@ -22,7 +22,7 @@ def deploy(
     site: Site,
     path: Annotated[Path, typer.Argument(metavar="PATH", exists=True, help="A folder or a zip file.")],
     *,
-    no_build: Annotated[bool, typer.Option("--no-build", help="Do not install requirements.txt.")] = False,
+    no_build: Annotated[bool, typer.Option("--no-build", help="Do not install what the package requires.")] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Delete whatever else is in the site's content folder.")
     ] = False,
@@ -41,7 +41,8 @@ def deploy(
 ) -> None:
     """Deploy a folder or a zip file, show the log of the deployment as it goes, print the address.
 
-    A requirements.txt is installed into the site's Python, unless --no-build or a file .deployment says otherwise.
+    What the package requires (requirements.txt, uv.lock, poetry.lock, Pipfile.lock, Pipfile, pyproject.toml) is
+    installed into the site's Python, unless --no-build or a file .deployment says otherwise.
     Folders such as .git, .venv, node_modules and __pycache__ are left out.
     """
     with open_control(data) as control:
@@ -81,7 +82,7 @@ def deploy_to(
             location, deployment_id = scm.push(_sent(package, report), size=package.size, query=query)
         record = _follow(scm, location, deployment_id)
     if failed(record):
-        text = safe(str(record.get("status_text") or "")) or "the log above says why"
+        text = safe(str(record.get("status_text") or "")).removesuffix(".") or "the log above says why"
         raise Conflict(f"The deployment failed: {text}. What was served before is still served.")
     return {**record, "url": site["url"], "scm_url": site["scm_url"]}
 

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -77,9 +76,17 @@ def up(
 
     Prints a line for each address, then a line that starts with `ready`.
     """
-    options = _platform_options(data, http=http, https=https, domain=domain, listen=listen)
-    passive = _port_range(ftp_passive)
-    _run(replace(options, ftp_port=ftp, ftps_port=ftps, ftp_passive=passive), say=show_line)
+    options = _platform_options(
+        data,
+        http=http,
+        https=https,
+        domain=domain,
+        listen=listen,
+        ftp=ftp,
+        ftps=ftps,
+        ftp_passive=ftp_passive,
+    )
+    _run(options, say=show_line)
 
 
 def run_sample(
@@ -89,10 +96,22 @@ def run_sample(
     https: HttpsPort = 8443,
     domain: Domain = "localhost",
     listen: Listen = None,
+    ftp: Ftp = None,
+    ftps: Ftps = None,
+    ftp_passive: FtpPassive = "10001-10300",
 ) -> None:
     """Run the platform as `up` does, and host a sample Flask site on it (from a checkout: `make run`)."""
     folder = sample_folder()
-    options = _platform_options(data, http=http, https=https, domain=domain, listen=listen)
+    options = _platform_options(
+        data,
+        http=http,
+        https=https,
+        domain=domain,
+        listen=listen,
+        ftp=ftp,
+        ftps=ftps,
+        ftp_passive=ftp_passive,
+    )
     problems: list[str] = []
 
     def host(ready: str) -> None:
@@ -123,7 +142,7 @@ def status(*, data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
         return
-    for name in ("http", "https", "ftp", "domain", "data", "agent", "version"):
+    for name in ("http", "https", "ftp", "ftps", "domain", "data", "agent", "version"):
         if found[name] is not None:
             show_line(f"{name:<10}{found[name]}")
     show_line(f"{'sites':<10}{found['sites']} ({found['running']} running, {found['processes']} processes)")
@@ -140,7 +159,15 @@ def sample_folder() -> Path:
 
 
 def _platform_options(
-    data: Path | None, *, http: int, https: int, domain: str, listen: list[str] | None
+    data: Path | None,
+    *,
+    http: int,
+    https: int,
+    domain: str,
+    listen: list[str] | None,
+    ftp: int | None,
+    ftps: int | None,
+    ftp_passive: str,
 ) -> PlatformOptions:
     return PlatformOptions(
         data=(data or default_data()).absolute(),
@@ -148,6 +175,9 @@ def _platform_options(
         https_port=https,
         domain=domain.lower(),
         listen=tuple(listen or ()),
+        ftp_port=ftp,
+        ftps_port=ftps,
+        ftp_passive=_port_range(ftp_passive),
     )
 
 
