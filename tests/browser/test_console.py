@@ -66,6 +66,25 @@ def test_a_dropped_file_is_uploaded_and_a_dropped_zip_unpacked(page: Page, scm: 
     assert (scm.home / "site/wwwroot/inside/page.html").read_text() == "unpacked"
 
 
+def test_every_row_of_the_terminal_is_in_sight(page: Page, scm: Scm) -> None:
+    open_console(page, scm)
+    for height in range(700, 730, 3):
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.wait_for_function(
+            """() => {
+                const bottom = (name) => document.querySelector(name).getBoundingClientRect().bottom;
+                return bottom(".xterm-screen") <= bottom("#terminal");
+            }"""
+        )
+
+
+def test_a_folder_on_a_page_of_its_own_has_no_button_without_effect(page: Page, scm: Scm) -> None:
+    page.goto(f"{scm.address}/files/site/")
+
+    expect(page.get_by_role("link", name="Download wwwroot")).to_be_visible()
+    expect(page.locator(".actions button:visible")).to_have_count(0)
+
+
 def test_files_are_made_renamed_found_and_deleted(page: Page, scm: Scm) -> None:
     open_console(page, scm, "?path=data/")
     page.get_by_role("button", name="New folder").click()
@@ -98,6 +117,7 @@ def test_saving_over_somebody_elses_change_needs_a_decision(page: Page, scm: Scm
     open_console(page, scm, "?path=site/wwwroot/")
     page.get_by_role("link", name="notes.txt", exact=True).click()
     area = page.locator("#editor-text")
+    expect(area).to_have_css("font-family", re.compile("monospace"))
     expect(area).to_have_value("line one\nline two\n")
     area.fill(area.input_value() + "mine\n")
     scm.platform.write("shown", {"notes.txt": "theirs\r\n"})

@@ -94,6 +94,12 @@ def test_cmd_shows_windows_paths_and_keeps_its_folder(terminal: Terminal) -> Non
     assert r"D:\home\site\wwwroot" in terminal.run("cd")
 
 
+def test_cls_clears_the_screen_and_what_scrolled_off_it(terminal: Terminal) -> None:
+    terminal.run("cls")
+
+    assert "\x1b[2J\x1b[3J" in terminal.raw
+
+
 def test_variables_last_from_line_to_line(terminal: Terminal) -> None:
     terminal.run("set GREETING=good day")
 

@@ -22,7 +22,9 @@ def deploy(
     site: Site,
     path: Annotated[Path, typer.Argument(metavar="PATH", exists=True, help="A folder or a zip file.")],
     *,
-    no_build: Annotated[bool, typer.Option("--no-build", help="Do not install what the package requires.")] = False,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Do not install what the package requires.")
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Delete whatever else is in the site's content folder.")
     ] = False,

@@ -125,6 +125,10 @@ class Streams:
         """Write bytes to standard output as they are."""
         self._write(1, data)
 
+    def is_terminal(self) -> bool:
+        """Tell whether standard output is a terminal."""
+        return os.isatty(self._descriptors[1])
+
     def chunks(self) -> Iterator[bytes]:
         """Read standard input to its end."""
         while chunk := os.read(self._descriptors[0], _CHUNK):

@@ -11,10 +11,12 @@ from homeport.windows.cmd.words import split_operands
 from homeport.windows.programs import Program
 from homeport.windows.wildcards import has_wildcards
 
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
 
 def clear_screen(_console: Console, _tail: str, streams: Streams) -> int:
-    """`cls`: a form feed, which the console page understands."""
-    streams.write("\f")
+    """`cls`: clears a terminal with the lines above it; elsewhere it is a form feed, as in cmd."""
+    streams.write(_CLEAR if streams.is_terminal() else "\f")
     return 0
 
 
