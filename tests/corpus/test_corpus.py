@@ -104,7 +104,7 @@ def test_nginx_answers_as_expected(case: Case, request_: Request, nginx: Nginx) 
         assert response.headers.get(name.lower(), "") == value, response.headers
 
 
-def test_the_access_log_has_the_sub_status_of_each_refusal(nginx: Nginx) -> None:
+def test_the_access_log_has_the_method_and_the_sub_status_of_each_refusal(nginx: Nginx) -> None:
     expected = {}
     for number, (case, request) in enumerate(one.values for one in REQUESTS):
         status, _, sub_status = request.plan.partition(".")
@@ -119,16 +119,16 @@ def test_the_access_log_has_the_sub_status_of_each_refusal(nginx: Nginx) -> None
             headers={**request.headers, "User-Agent": f"asked {number}"},
             body=b"x" * request.body_bytes if request.body_bytes else None,
         )
-        expected[f"asked+{number}"] = (status, sub_status)
+        expected[f"asked+{number}"] = (request.method, status, sub_status)
     deadline = time.monotonic() + DEADLINE_SECONDS
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, str, str]] = {}
     while len(found) < len(expected) and time.monotonic() < deadline:
         threading.Event().wait(0.1)
         for line in nginx.folders.request_log.read_text().splitlines():
             fields = line.split(SEPARATOR)
             shown = w3c_line("c", fields).split(" ") if len(fields) == len(FULL_FIELDS) else []
             if shown and shown[9] in expected:
-                found[shown[9]] = (shown[13], shown[14])
+                found[shown[9]] = (shown[3], shown[13], shown[14])
     assert len(expected) > 50
     assert found == expected
 

@@ -20,7 +20,7 @@ from homeport.node.request_metrics import RequestMetrics
 from homeport.node.tenant_files import TenantTree
 
 SHORT = b'hello.localhost"200"0.031"1000"100"unix:/run/s/hello.wsgi-1.sock'
-REST = b'"1700000000.5"GET"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080"-'
+REST = b'"1700000000.5"GET /a%20b?x=1 HTTP/1.1"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080"-'
 
 
 class Site:

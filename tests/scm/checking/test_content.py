@@ -23,6 +23,7 @@ CONFIG = r"""<configuration>
   </system.webServer>
 </configuration>
 """
+PYTHON = r"D:\home\python3117x64\python.exe"
 GOOD: dict[str, str | bytes] = {"web.config": CONFIG, "app.py": "wsgi_app = None\n"}
 
 
@@ -94,6 +95,32 @@ def test_a_script_that_a_process_would_be_started_with_must_be_there(tmp_path: P
     assert finding.message == (
         "The command line of a process names /home/site/wwwroot/runserver.py, which does not exist."
     )
+
+
+def platform(process: str, arguments: str) -> str:
+    return f"""<configuration><system.webServer>
+<handlers><add name="web" path="*" verb="*" modules="httpPlatformHandler"/></handlers>
+<httpPlatform processPath="{process}" arguments="{arguments}"/></system.webServer></configuration>"""
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        (platform(PYTHON, "-u serve.py 1"), "/home/site/wwwroot/serve.py, which does not exist"),
+        (platform(PYTHON, "-u app.py"), None),
+        (platform(PYTHON, "-m uvicorn.py"), None),
+        (platform(r"D:\home\python3117x64\Scripts\uvicorn.exe", "app:app"), "/home/python3117x64/bin/uvicorn, which the site's"),
+        (platform(r"D:\home\python3117x64\Scripts\pip.exe", "serve"), None),
+        (platform("node", "serve.js"), None),
+        (CONFIG.replace("wfastcgi.py", "wfast.py"), "/home/python3117x64/wfast.py, which the site's Python does not have"),
+    ],
+)  # fmt: skip
+def test_what_a_command_line_names_must_be_there(tmp_path: Path, config: str, missing: str | None) -> None:
+    home = site(tmp_path, GOOD | {"web.config": config})
+    written(home, {"python3117x64/bin/pip": ""})
+    named = {each.code: each for each in check_site(home, name="hello", app_settings={})}
+    assert ("check.missing-program" in named) == (missing is not None)
+    assert missing is None or missing in named["check.missing-program"].message
 
 
 def test_the_right_spelling_of_a_module_is_offered(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from homeport.node.nginx.writer import Node, Text, Variable, directive
 _METRICS, _FULL = "homeport_metrics", "homeport_full"
 SEPARATOR = '"'
 METRIC_FIELDS = ("server_name", "status", "request_time", "bytes_sent", "request_length", "upstream_addr")
-FULL_FIELDS = (
+FULL_FIELDS = (  # the method is that of `request`: an error's page changes $request_method
     *METRIC_FIELDS,
-    *("msec", "request_method", "request_uri", "server_port", "remote_user", "remote_addr"),
+    *("msec", "request", "request_uri", "server_port", "remote_user", "remote_addr"),
     *("http_user_agent", "http_cookie", "http_referer", "http_host", SUB_STATUS.name),
 )
 

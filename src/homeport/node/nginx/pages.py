@@ -16,7 +16,7 @@ NGINX_ERRORS = ("400", "401", "403", "404", "405", "414", "416", "500", "501", "
 
 STATUS_TEXTS = {
     "400": ("Bad request", "The server could not understand this request."),
-    "401": ("Sign-in needed", "Sign in with the site's deployment credentials."),
+    "401": ("Sign-in needed", "You have to sign in to see this address."),
     "403": ("Forbidden", "You may not see this address."),
     "404": ("Not found", "There is nothing at this address, or it may not be served."),
     "405": ("Method not allowed", "This address does not take requests of this kind."),

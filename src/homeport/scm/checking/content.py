@@ -1,6 +1,7 @@
 """Reads a site's content as the platform would, and collects what will not work (`homeport check`)."""
 
 import contextlib
+import os
 import re
 import stat
 import tarfile
@@ -42,6 +43,7 @@ _EXTENSION = re.compile(r"homeport extension add \S+ (\S+)")
 _ASSUMED = (3, 11, 0)
 _ANY_PYTHON = "python3110x64"
 """Stands for the Python that a detected application will have; any would do."""
+_PYTHON = re.compile(r"(?:^|/)python[\d.]*$")
 _PACKAGE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
@@ -65,7 +67,7 @@ def check_folder(folder: Path, *, name: str = "SITE", version: tuple[int, ...] =
     plan = compile_plan(tree, replace(facts, runtimes=runtimes)) if runtimes else bare
     needs = [_needs_extension(each, bare, name) for each in wanted]
     judged = version or next((folder_version(each.folder) for each in runtimes), ()) or _ASSUMED
-    return _sorted([*needs, *_findings(content, plan, version=judged, installed=None)])
+    return _sorted([*needs, *_findings(content, plan, version=judged, installed=None, python=None)])
 
 
 def check_site(
@@ -85,14 +87,21 @@ def check_site(
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     packages = packages_of(chosen, plan, home=home, staged=staged) if chosen else None
     version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
-    return _sorted(_findings(content, plan, version=version, installed=packages))
+    python = (chosen.folder.name, staged(chosen.folder)) if chosen else None
+    return _sorted(_findings(content, plan, version=version, installed=packages, python=python))
 
 
 def _findings(
-    content: Content, plan: HostingPlan, *, version: tuple[int, ...], installed: Path | None
+    content: Content,
+    plan: HostingPlan,
+    *,
+    version: tuple[int, ...],
+    installed: Path | None,
+    python: tuple[str, Path] | None,
 ) -> Iterator[Finding]:
     yield from plan.findings
     yield from shadowed_handlers(plan)
+    yield from _check_programs(content, plan, python)
     yield from _check_paths(content, plan, installed)
     yield from _check_names(content, version)
     yield from _check_sources(content)
@@ -144,14 +153,46 @@ def _sorted(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
 # Paths ------------------------------------------------------------------------------------------------------------
 
 
-def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
-    """Look for what settings name: folders of PYTHONPATH, the handler's module, the log's folder."""
+def _check_programs(
+    content: Content, plan: HostingPlan, python: tuple[str, Path] | None
+) -> Iterator[Finding]:
+    """Look for the programs and scripts of command lines; `python` is the name and the folder of the site's Python."""
     for program in (
         *(pool.program for pool in plan.http_pools),
         *(pool.program for pool in plan.pools if pool.kind is PoolKind.PROGRAM),
     ):
-        missing = [path for path in program if _inside(path) is not None and not _exists(content, path)]
-        yield from (_missing_program(path) for path in missing)
+        for path in (*program, *_script(program)):
+            if _inside(path) is not None and not _exists(content, path):
+                yield _missing_program(path)
+            elif _is_missing_in(python, path):
+                yield _missing_in_python(path)
+
+
+def _script(program: Sequence[str]) -> list[str]:
+    """Give the script that Python is to run where it is named relative to the content folder, else nothing."""
+    named = next((part for part in program[1:] if not part.startswith("-") or part in {"-m", "-c"}), "")
+    relative = named.endswith(".py") and not named.startswith("/")
+    return [f"/home/site/wwwroot/{named}"] if relative and _PYTHON.search(program[0]) else []
+
+
+def _is_missing_in(python: tuple[str, Path] | None, path: str) -> bool:
+    if python is None or not path.startswith(f"/home/{python[0]}/") or _PYTHON.search(path):
+        return False
+    return not os.path.lexists(python[1] / path.removeprefix(f"/home/{python[0]}/"))  # links lead out of here
+
+
+def _missing_in_python(path: str) -> Finding:
+    name = path.rpartition("/")[2]
+    return _setting(
+        Severity.ERROR,
+        "missing-program",
+        f"The command line of a process names {path}, which the site's Python does not have.",
+        f"Add what brings '{name}' to requirements.txt, or correct processPath or scriptProcessor.",
+    )
+
+
+def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
+    """Look for what settings name: folders of PYTHONPATH, the handler's module."""
     for pool in plan.pools:
         if pool.kind is not PoolKind.WSGI:
             continue
