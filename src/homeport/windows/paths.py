@@ -19,6 +19,8 @@ ListFolder = Callable[[str], Sequence[str] | None]
 """Names in a folder (a Linux path), or None where there is no folder or it cannot be read."""
 
 _DRIVE = re.compile(r"([A-Za-z]):(?=[\\/]|$)")
+_VERBATIM = re.compile(r"^\\\\[?.]\\(?=[A-Za-z]:[\\/])")
+r"""`\\?\X:\…` is `X:\…` without limits on its length; App Service's documentation writes stdoutLogFile so."""
 _SITE_DRIVES = frozenset("CD")
 
 
@@ -97,7 +99,7 @@ def map_path(
     """
     known = windows_variables(layout) if variables is None else variables
     expansion = expand(text, known)
-    mapped = _place(text, expansion.text, layout, directory=directory)
+    mapped = _place(text, _VERBATIM.sub("", expansion.text), layout, directory=directory)
     notes = tuple(f"%{name}% is not defined and stays as it is" for name in expansion.unknown)
     mapped = replace(mapped, notes=notes + mapped.notes)
     if list_folder is None or mapped.posix is None or not posixpath.isabs(mapped.posix):

@@ -451,6 +451,15 @@ def test_a_port_that_was_never_opened_is_named() -> None:
     assert "HTTP_PLATFORM_PORT" in first(evidence).remedy
 
 
+def test_a_cause_in_web_config_has_its_line() -> None:
+    places = {"http-1": ("web.config", 8), "WSGI_HANDLER": ("web.config", 3)}
+    fact = PortNeverOpened(port=30123, seconds=60)
+    pool = PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact)
+    failed = failure("TypeError: 'dict' object is not callable", kind="request")
+    causes = find_causes(Evidence(site="hello", pools=(pool,), failures=(failed,), places=places))
+    assert [cause.line for cause in causes] == [8, 3]
+
+
 def test_a_port_that_was_opened_elsewhere_is_told() -> None:
     fact = PortNeverOpened(port=30123, seconds=60, instead="it listens on port 5555")
     pool = PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact)

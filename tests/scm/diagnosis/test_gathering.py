@@ -33,3 +33,18 @@ def test_a_port_that_was_never_opened_is_what_the_agent_says(
 
     assert found.pools is not None
     assert found.pools[0].port_never_opened == expected
+
+
+def test_the_lines_of_pools_and_of_the_handler_are_found(tmp_path: Path) -> None:
+    """A cause that lies in web.config is shown with its line."""
+    root = tmp_path / "site/wwwroot"
+    root.mkdir(parents=True)
+    (root / "web.config").write_text(
+        "<configuration>\n<appSettings>\n<add key='WSGI_HANDLER' value='app.app'/>\n</appSettings>\n"
+        "<system.webServer><handlers>\n<add name='w' path='*' verb='*' modules='httpPlatformHandler'/>\n"
+        "</handlers>\n<httpPlatform processPath='bash'/>\n</system.webServer></configuration>"
+    )
+    places = gather(tmp_path, site="hello", app_settings={}, hosting=None).places
+
+    assert places.pop("WSGI_HANDLER") == ("web.config", 3)
+    assert list(places.values()) == [("web.config", 8)]

@@ -28,6 +28,8 @@ from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
+from homeport.webconfig.document import parse_document
+from homeport.webconfig.sections.app_settings import app_setting_lines
 from homeport.webconfig.shadowing import shadowed_handlers
 from homeport.windows.interpreters import folder_version
 
@@ -193,6 +195,8 @@ def _missing_in_python(path: str) -> Finding:
 
 def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
     """Look for what settings name: folders of PYTHONPATH, the handler's module."""
+    document, _ = parse_document(content.configuration().get("", b""), file="web.config")
+    lines = app_setting_lines(document) if document else {}
     for pool in plan.pools:
         if pool.kind is not PoolKind.WSGI:
             continue
@@ -205,10 +209,13 @@ def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) ->
                     "missing-folder",
                     f"PYTHONPATH names {path}, which does not exist.",
                     "Create it, or correct the setting; letter case counts where two spellings exist.",
+                    line=lines.get("PYTHONPATH", 0),
                 )
         handler = settings.get("WSGI_HANDLER", "")
         if handler:
-            yield from _check_handler(content, handler, paths, installed)
+            line = lines.get("WSGI_HANDLER", 0)
+            found = _check_handler(content, handler, paths, installed)
+            yield from (replace(each, line=line) for each in found)
 
 
 def _missing_program(path: str) -> Finding:
@@ -284,8 +291,15 @@ def _standard_library() -> frozenset[str]:
     return sys.stdlib_module_names
 
 
-def _setting(severity: Severity, code: str, message: str, remedy: str) -> Finding:
-    return Finding(severity=severity, code=f"check.{code}", message=message, file="web.config", remedy=remedy)
+def _setting(severity: Severity, code: str, message: str, remedy: str, *, line: int = 0) -> Finding:
+    return Finding(
+        severity=severity,
+        code=f"check.{code}",
+        message=message,
+        file="web.config",
+        line=line,
+        remedy=remedy,
+    )
 
 
 # Files ------------------------------------------------------------------------------------------------------------

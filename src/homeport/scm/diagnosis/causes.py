@@ -38,18 +38,30 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
         )
     yield from (_from_finding(each) for each in evidence.findings if each.severity is Severity.ERROR)
     pools = evidence.pools or ()
-    yield from (cause for pool in pools if (cause := _from_port(pool, evidence)) is not None)
+    yield from (_at(cause, pool.id, evidence) for pool in pools if (cause := _from_port(pool, evidence)))
     startup = next((each for each in evidence.failures if each.kind == "startup"), None)
     running = bool(pools) and all(pool.state == "running" and not pool.reason for pool in pools)
     if startup is not None and not running:
-        cause = _from_failure(startup, evidence)
+        cause = _at_handler(_from_failure(startup, evidence), evidence)
         yield replace(cause, headline=_when(pools) + cause.headline)
-    yield from (cause for pool in pools if (cause := _from_pool(pool, evidence)) is not None)
+    yield from (_at(cause, pool.id, evidence) for pool in pools if (cause := _from_pool(pool, evidence)))
     request = next((each for each in evidence.failures if each.kind != "startup"), None)
     if request is not None:
-        yield _from_failure(request, evidence)
+        yield _at_handler(_from_failure(request, evidence), evidence)
     if evidence.answer_fault is not None:
         yield _from_answer(evidence.answer_fault, evidence)
+
+
+def _at(cause: Cause, what: str, evidence: Evidence) -> Cause:
+    """Add the line of web.config that configures `what`, where the cause lies there."""
+    if cause.file != "web.config" or what not in evidence.places:
+        return cause
+    file, line = evidence.places[what]
+    return replace(cause, file=file, line=line)
+
+
+def _at_handler(cause: Cause, evidence: Evidence) -> Cause:
+    return _at(cause, "WSGI_HANDLER", evidence) if cause.code.startswith("handler-") else cause
 
 
 def _when(pools: tuple[PoolFact, ...]) -> str:

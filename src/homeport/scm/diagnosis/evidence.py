@@ -1,6 +1,7 @@
 """What is known of a site that does not start: facts, none of them judged."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from homeport.model.finding import Finding
 from homeport.scm.failures import Failure
@@ -52,10 +53,12 @@ class Evidence:
     `failures` are the newest first. `requirements` are the lines of requirements.txt with their numbers.
     `installed` are the canonical names in the site's Python, which is in `python_folder` below /home. `pools` is None
     where the agent did not answer. `content` are the names directly in the content folder. `memory_limit` is in
-    bytes, `memory_kills` counts the processes that the kernel killed because of it.
+    bytes, `memory_kills` counts the processes that the kernel killed because of it. `places` are the file and line
+    where a pool (by its id) and WSGI_HANDLER are configured.
     """
 
     site: str
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     stopped: bool = False
     findings: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()

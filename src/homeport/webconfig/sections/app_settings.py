@@ -43,6 +43,12 @@ def read_app_settings(document: Document) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def app_setting_lines(document: Document) -> dict[str, int]:
+    """Give the line of each key; of equal keys the last counts."""
+    adds = [each for section in _sections(document.root) for each in section.below() if each.name == "add"]
+    return {(add.get("key") or "").strip(): add.line for add in adds}
+
+
 def check_app_settings(document: Document) -> list[Finding]:
     """Warn of what .NET would honour and wfastcgi passes over."""
     findings = []
