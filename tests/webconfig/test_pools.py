@@ -277,6 +277,17 @@ def test_a_site_without_a_wsgi_handler_is_told() -> None:
     assert codes(compiled(configuration(handlers(handler())), app_settings={"WSGI_HANDLER": "a.b"})) == []
 
 
+def test_the_letter_case_of_a_settings_name_does_not_matter() -> None:
+    plan = compiled(configuration(settings(Wsgi_Handler="site.app", Own="1"), handlers(handler())))
+
+    assert dict(pool(plan).app_settings) == {
+        "Wsgi_Handler": "site.app",
+        "Own": "1",
+        "WSGI_HANDLER": "site.app",
+    }
+    assert codes(plan) == []
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -556,7 +556,13 @@ class HostedSite:
     async def _start_http(
         self, program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
     ) -> Process:
-        site = site_environment(self.desired, instance=self._node.instance, runtime=runtime, scm=False)
+        site = site_environment(
+            self.desired,
+            instance=self._node.instance,
+            runtime=runtime,
+            scm=False,
+            list_folder=self._list_folder,
+        )
         environment = dict(self.plan.connection_strings) | site | dict(variables)
         return await self._launch(
             program,
@@ -578,6 +584,7 @@ class HostedSite:
             instance=self._node.instance,
             runtime=plan.python_folder if runtime else None,
             scm=False,
+            list_folder=self._list_folder,
         )
         environment = dict(self.plan.connection_strings) | site | dict(plan.environment_variables)
         if start.scoreboard_fd is None or runtime is None:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from homeport.model.site import DesiredSite
+from homeport.webconfig.values import ValueMapper
+from homeport.windows.layout import Layout
+from homeport.windows.paths import ListFolder
+from homeport.windows.variables import windows_variables
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -20,11 +24,20 @@ def instance_id() -> str:
     return hashlib.sha256(b"homeport" + machine).hexdigest()
 
 
-def site_environment(site: DesiredSite, *, instance: str, runtime: str | None, scm: bool) -> dict[str, str]:
-    """Return the environment of one process.
+def site_environment(
+    site: DesiredSite,
+    *,
+    instance: str,
+    runtime: str | None,
+    scm: bool,
+    list_folder: ListFolder | None = None,
+) -> dict[str, str]:
+    r"""Return the environment of one process.
 
     `runtime` is the folder below /home of the Python it runs on. Each app setting appears as NAME and as
-    APPSETTING_NAME; those that begin with MAINSITE_ or SCMSITE_ go to one of the two only.
+    APPSETTING_NAME; those that begin with MAINSITE_ or SCMSITE_ go to one of the two only. The application finds
+    values that are nothing but a path of the site (`D:\home\data`) as the Linux path (IIS reference §10.4 rule 7);
+    the SCM site keeps them as they are written, and its commands know them. `list_folder` sees the site's files.
     """
     environment = {
         "HOME": "/home",
@@ -50,10 +63,16 @@ def site_environment(site: DesiredSite, *, instance: str, runtime: str | None, s
     if Path(_CERTIFICATES).exists():
         # Not the bundle that pip and requests carry: a company's own authority is trusted by the system's.
         environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"), _CERTIFICATES)
-    return environment | _settings(site.app_settings, scm=scm)
-
-
-def _settings(settings: Mapping[str, str], *, scm: bool) -> dict[str, str]:
     foreign = "MAINSITE_" if scm else "SCMSITE_"
-    mine = {name: value for name, value in settings.items() if not name.startswith(foreign)}
-    return mine | {f"APPSETTING_{name}": value for name, value in mine.items()}
+    mine = {name: value for name, value in site.app_settings.items() if not name.startswith(foreign)}
+    if not scm:
+        mine = _for_linux(mine, list_folder)
+    return environment | mine | {f"APPSETTING_{name}": value for name, value in mine.items()}
+
+
+def _for_linux(settings: Mapping[str, str], list_folder: ListFolder | None) -> dict[str, str]:
+    mapper = ValueMapper(variables=windows_variables(Layout()), list_folder=list_folder)
+    return {
+        name: (mapper.environment(name, value) if name.upper() == "PYTHONPATH" else mapper.whole(value)).text
+        for name, value in settings.items()
+    }

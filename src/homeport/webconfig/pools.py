@@ -33,6 +33,10 @@ _LAYOUT = Layout()
 _ACTIVATE = "WSGI_ALT_VIRTUALENV_ACTIVATE_THIS"
 _PROXY_SKIPPED = "webconfig.virtualenv-proxy"
 _ALTERNATIVE = "WSGI_ALT_VIRTUALENV_HANDLER"
+_READ_FROM_ENVIRONMENT = frozenset(
+    {"WSGI_HANDLER", "WSGI_LOG", "SCRIPT_NAME", "DJANGO_SETTINGS_MODULE", _ALTERNATIVE, _ACTIVATE}
+)
+"""Settings whose readers take them from the environment (IIS reference §3.2, §9.3, §10.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +284,8 @@ class PoolCompiler:
             mapped = self._setting(mapper, key, value, written=known)
             pairs.append((key, mapped.text))
             findings += mapped.findings
-        if not any("WSGI_HANDLER" in names for names in (known, self.facts.app_settings, given)):
+        pairs = _with_usual_names(pairs)
+        if not any("WSGI_HANDLER" in names for names in (dict(pairs), self.facts.app_settings, given)):
             findings.append(_no_wsgi_handler(self.facts.site))
         file = self.root.file if self.root else ""
         return tuple(pairs), tuple(replace(finding, file=file) for finding in findings)
@@ -290,6 +295,13 @@ class PoolCompiler:
         if key == "WSGI_HANDLER" and is_virtualenv_proxy(value) and alternative:
             return MappedValue(text=alternative, findings=(_proxy_skipped(alternative),))
         return mapper.setting(key, value)
+
+
+def _with_usual_names(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Add settings that are read from the environment under their usual names: letter case is nothing on Windows."""
+    written = {key for key, _ in pairs}
+    usual = [(key.upper(), value) for key, value in pairs if key.upper() in _READ_FROM_ENVIRONMENT]
+    return [*pairs, *((key, value) for key, value in usual if key not in written)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
