@@ -1,5 +1,7 @@
 """Limits of a site: one cgroup, version 2 or version 1, whichever the machine has.
 
+All sites of a platform are in one group, so that together they have no more weight than nginx has. There are no more
+levels than that: the kernel goes through each of them whenever a process sleeps or wakes, some times for each request.
 A machine on which no limit can be set still runs sites; what is missing is said once at the start.
 """
 
@@ -96,19 +98,19 @@ def find_cgroups(instance: str) -> Cgroups:
         return Cgroups(version=2, bases=_version_2_bases(instance))
     bases = {}
     for name in _CONTROLLERS:
-        base = _ROOT / name / "homeport" / instance
+        base = _ROOT / name / f"homeport-{instance}"
         if _can_make(base):
             bases[name] = base
     return Cgroups(version=1, bases=bases)
 
 
 def _version_2_bases(instance: str) -> dict[str, Path]:
-    base = _ROOT / "homeport" / instance
+    base = _ROOT / f"homeport-{instance}"
     if not _can_make(base):
         return {}
     available = set((_ROOT / "cgroup.controllers").read_text().split()) & set(_CONTROLLERS)
     enable = " ".join(f"+{name}" for name in sorted(available))
-    for folder in (_ROOT, _ROOT / "homeport", base):
+    for folder in (_ROOT, base):
         _write(folder / "cgroup.subtree_control", enable)
     enabled = set((base / "cgroup.subtree_control").read_text().split())
     return {name: base for name in _CONTROLLERS if name in enabled}
