@@ -99,6 +99,45 @@ def test_the_first_visitor_after_a_deployment_gets_what_was_deployed(
             assert platform.get("new").text == f"{number} {number} {number}"
 
 
+OWN_SERVER = """
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(VERSION)))
+        self.end_headers()
+        self.wfile.write(VERSION)
+    def log_message(self, *args):
+        pass
+class Server(ThreadingHTTPServer):
+    request_queue_size = 100
+    daemon_threads = True
+Server(("127.0.0.1", int(os.environ["HTTP_PLATFORM_PORT"])), Handler).serve_forever()
+"""
+HTTP_PLATFORM = """<configuration><system.webServer>
+<handlers><add name="app" path="*" verb="*" modules="httpPlatformHandler" resourceType="Unspecified"/></handlers>
+<httpPlatform processPath="D:\\home\\python3117x64\\python.exe" arguments="server.py"/>
+</system.webServer></configuration>"""
+
+
+def test_behind_httpplatform_too_only_what_was_deployed_answers_after_a_deployment(
+    platform: Platform, make_site: Make
+) -> None:
+    make_site("new-http")
+    with platform.scm("new-http") as scm, visitors(platform, "new-http") as seen:
+        for number in (b"1", b"2", b"3"):
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as package:
+                package.writestr("web.config", HTTP_PLATFORM)
+                package.writestr("server.py", f"VERSION = {number!r}\n{OWN_SERVER}")
+            scm.post("/api/zipdeploy", content=buffer.getvalue()).raise_for_status()
+            at = len(seen) + 3  # the three visitors' requests that are under way
+            eventually(lambda at=at: len(seen) > at + 50)  # type: ignore[misc]
+            assert set(seen[at:]) == {(200, number.decode())}
+
+
 def test_no_request_fails_while_versions_come_go_and_come_back(platform: Platform, make_site: Make) -> None:
     make_site("versions")
     with platform.scm("versions") as scm:

@@ -272,7 +272,10 @@ class HostedSite:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IN_FORCE_SECONDS):
                 await self._in_force.wait()
-                await asyncio.gather(*(pool.renewed() for pool in self._pools.values()))
+                await asyncio.gather(
+                    *(pool.renewed() for pool in self._pools.values()),
+                    *(pool.renewed() for pool in self.http_pools.pools),
+                )
 
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx serves by the plan."""

@@ -1,5 +1,7 @@
 """What an httpPlatform pool does next."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from homeport.node.pools.http_decisions import (
     StartServer,
     StopServer,
     decide,
+    seconds_until_renewed,
 )
 
 SECOND = 1_000_000_000
@@ -29,6 +32,7 @@ def server(
     age: float = 1,
     generation: int = 1,
     connections: int = 0,
+    left: float | None = None,
 ) -> ServerFacts:
     return ServerFacts(
         number=number,
@@ -36,6 +40,7 @@ def server(
         state=state,
         since=NOW - int(age * SECOND),
         connections=connections,
+        left_at=None if left is None else NOW - int(left * SECOND),
     )
 
 
@@ -188,3 +193,35 @@ def test_whatever_happens_limits_hold_and_no_process_is_told_twice(
         assert not broken
         assert not offline
         assert sum(one.generation == 2 for one in current) < LIMITS.processes
+
+
+def until_renewed(*servers: ServerFacts, refused: bool = False) -> float:
+    return seconds_until_renewed(
+        HttpPoolFacts(now=NOW, generation=2, servers=servers, generation_refused=refused)
+    )
+
+
+def test_a_pool_is_renewed_where_no_older_process_serves() -> None:
+    assert until_renewed() == 0
+    assert until_renewed(server(1, generation=2)) == 0
+    assert until_renewed(server(0, ServerState.STOPPING, left=0), server(1, generation=2)) == 0
+
+
+def test_an_older_process_that_serves_is_waited_for() -> None:
+    assert until_renewed(server(0)) == math.inf
+    assert until_renewed(server(0, ServerState.STARTING)) == math.inf
+    assert until_renewed(server(0, ServerState.DRAINING), server(1, generation=2)) == math.inf
+
+
+def test_an_older_process_counts_as_long_as_nginx_may_use_a_connection_to_it() -> None:
+    newer = server(2, generation=2)
+
+    assert until_renewed(server(0, ServerState.DRAINING, left=1), newer) == 2
+    assert until_renewed(server(0, ServerState.DRAINING, left=1, connections=9), newer) == 2
+    assert until_renewed(server(0, ServerState.DRAINING, left=3, connections=1), newer) == 0
+    both = (server(0, ServerState.DRAINING, left=2), server(1, ServerState.DRAINING, left=1))
+    assert until_renewed(*both, newer) == 2
+
+
+def test_nothing_is_waited_for_where_the_new_version_does_not_start() -> None:
+    assert until_renewed(server(0), refused=True) == 0

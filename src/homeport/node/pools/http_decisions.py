@@ -4,12 +4,15 @@ As `decisions`, for processes that are web servers of their own: they say nothin
 whether they listen and how many connections nginx has to them.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _NANOSECONDS = 1_000_000_000
 _MINUTE = 60 * _NANOSECONDS
+KEPT_SECONDS = 3
+"""How long nginx may use a connection: for two seconds, and for one more request after a second's idleness."""
 
 
 class ServerState(StrEnum):
@@ -25,7 +28,7 @@ class ServerState(StrEnum):
 class ServerFacts:
     """One process as observed; `since` is when its state began (CLOCK_MONOTONIC nanoseconds).
 
-    `connections` is counted while it drains.
+    `connections` is counted while it drains. `left_at` is since when no new connection is led to it, None: some may be.
     """
 
     number: int
@@ -33,6 +36,7 @@ class ServerFacts:
     state: ServerState
     since: int
     connections: int = 0
+    left_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,22 @@ def decide(facts: HttpPoolFacts, limits: HttpPoolLimits) -> tuple[HttpAction, ..
     if _wants_more(live, facts, limits):
         return (StartServer(),)
     return tuple(_surplus(live, facts, limits))
+
+
+def seconds_until_renewed(facts: HttpPoolFacts) -> float:
+    """Return how long requests may still reach a process older than the generation; infinity: until something happens.
+
+    nginx sends requests on a connection that it keeps for some seconds after the process has been left. Where the new
+    generation did not come up there is nothing to wait for.
+    """
+    serving = (ServerState.STARTING, ServerState.READY, ServerState.DRAINING)
+    old = [one for one in facts.servers if one.generation < facts.generation and one.state in serving]
+    if facts.generation_refused or not old:
+        return 0
+    left = [one.left_at for one in old if one.left_at is not None]
+    if len(left) < len(old):
+        return math.inf
+    return max(max(left) / _NANOSECONDS + KEPT_SECONDS - facts.now / _NANOSECONDS, 0)
 
 
 def _surplus(live: list[ServerFacts], facts: HttpPoolFacts, limits: HttpPoolLimits) -> Iterable[HttpAction]:

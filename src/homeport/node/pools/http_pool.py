@@ -31,6 +31,7 @@ from homeport.node.pools.http_decisions import (
     StartServer,
     StopServer,
     decide,
+    seconds_until_renewed,
 )
 from homeport.node.pools.pool import PoolStatus, PortNeverOpened, Spawn
 from homeport.node.processes import Process
@@ -45,6 +46,7 @@ _LOOKS_PER_AGE = 20
 """A process is looked at after one more part of that many of its age: it is noticed so much later at most."""
 _RETRY_SECONDS = 0.1
 _MOST_PORTS_NAMED = 3
+_RENEWAL_LOOK_SECONDS = 1.0
 
 
 class ServerHost(Protocol):
@@ -82,6 +84,7 @@ class _Server:
     since: int = field(default_factory=time.monotonic_ns)
     process: Process | None = None
     connections: int = 0
+    left_at: int | None = None
     listened: bool = False
     ended_by_us: bool = False
     problem: str = ""
@@ -203,6 +206,16 @@ class HttpServerPool:
             self._say(f"recycling: {reason}.")
             asyncio.get_running_loop().call_soon(self._tick_again)
 
+    async def renewed(self) -> None:
+        """Return once no request reaches a process older than the last `recycle`, or none that was to follow started."""
+        while not self._closing:
+            seconds = seconds_until_renewed(self._facts(time.monotonic_ns()))
+            if not seconds:
+                return
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), min(seconds, _RENEWAL_LOOK_SECONDS))
+
     def set_offline(self, offline: bool) -> None:  # noqa: FBT001 (the fact itself)
         """Take app_offline.htm into account: while it is there, no process runs."""
         if offline != self._offline:
@@ -219,7 +232,11 @@ class HttpServerPool:
             return
         now = time.monotonic_ns()
         self._observe(now, connections)
-        facts = HttpPoolFacts(
+        for action in decide(self._facts(now), self._limits):
+            self._act(action)
+
+    def _facts(self, now: int) -> HttpPoolFacts:
+        return HttpPoolFacts(
             now=now,
             generation=self._generation,
             servers=tuple(
@@ -229,11 +246,12 @@ class HttpServerPool:
                     state=one.state,
                     since=one.since,
                     connections=one.connections,
+                    left_at=one.left_at,
                 )
                 for one in self._servers.values()
             ),
             waiting=self._waiting > 0,
-            connections=connections,
+            connections=self._connections,
             crowded_since=self._crowded_since,
             used_at=self._used_at,
             needed_at=self._needed_at,
@@ -241,8 +259,6 @@ class HttpServerPool:
             offline=self._offline,
             broken=self._rapid_fails.refuses(now) or now < self._retry_at,
         )
-        for action in decide(facts, self._limits):
-            self._act(action)
 
     def status(self) -> PoolStatus:
         """Tell an owner how the pool is."""
@@ -385,6 +401,9 @@ class HttpServerPool:
                     _log.error("http-pool.not-led", pool=self.id, reason=error.message)
                     return
                 self._led, self._ending = ports, ending
+            for one in running:
+                if one.left_at is None and one.port in ending:
+                    one.left_at = time.monotonic_ns()
             self._changed.set()
 
     def _drain(self, server: _Server, reason: str) -> None:
