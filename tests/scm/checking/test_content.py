@@ -72,6 +72,9 @@ def sdist() -> bytes:
         ("packages.wheel", {"wheels/numpy-1.13.1-cp36-none-win_amd64.whl": b""}, "wheels/numpy-1.13.1-cp36-none-win_amd64.whl", "cp36-none-win_amd64"),
         ("packages.needs-compiler", {"libs/fast-1.0.tar.gz": sdist()}, "libs/fast-1.0.tar.gz", "fast-1.0/fast.c"),
         ("packages.windows-package", {"requirements.txt": "flask\npywin32\n"}, "requirements.txt:2", "pywin32"),
+        ("packages.missing-file", {"requirements.txt": "-c base.txt\nflask\n-r gone.txt\n", "base.txt": ""}, "requirements.txt:3", "'gone.txt', which does not exist"),
+        ("python.windows-driver", {"x.py": "D = '{SQL Server Native Client 11.0}'"}, "x.py:1", "'SQL Server Native Client 11.0' is one of Windows"),
+        ("python.windows-driver", {"x.py": "D = 'SQL Server Native Client 11.0'"}, "x.py:1", "'SQL Server Native Client 11.0' is one of Windows"),
         ("check.windows-library", {"lib/_fast.pyd": b""}, "lib/_fast.pyd", "compiled for Windows"),
         ("check.windows-environment", {"env/Scripts/python.exe": b""}, "env/Scripts/python.exe", "'env' is a virtual environment"),
         ("python.windows-path", {"settings.py": "LOG = 'D:/home/LogFiles/x.log'"}, "settings.py:1", "Windows path"),
@@ -120,7 +123,9 @@ def test_what_a_command_line_names_must_be_there(tmp_path: Path, config: str, mi
     written(home, {"python3117x64/bin/pip": ""})
     named = {each.code: each for each in check_site(home, name="hello", app_settings={})}
     assert ("check.missing-program" in named) == (missing is not None)
-    assert missing is None or missing in named["check.missing-program"].message
+    if missing is not None:
+        assert missing in named["check.missing-program"].message
+        assert named["check.missing-program"].line in {3, 8}
 
 
 def test_the_right_spelling_of_a_module_is_offered(tmp_path: Path) -> None:

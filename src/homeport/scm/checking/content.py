@@ -22,14 +22,13 @@ from homeport.scm.checking.packages import (
     required_names,
     requirement_lines,
 )
+from homeport.scm.checking.places import configured_places
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
 from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
-from homeport.webconfig.document import parse_document
-from homeport.webconfig.sections.app_settings import app_setting_lines
 from homeport.webconfig.shadowing import shadowed_handlers
 from homeport.windows.interpreters import folder_version
 
@@ -45,6 +44,7 @@ _EXTENSION = re.compile(r"homeport extension add \S+ (\S+)")
 _ASSUMED = (3, 11, 0)
 _ANY_PYTHON = "python3110x64"
 """Stands for the Python that a detected application will have; any would do."""
+_INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ \t=]*([^\s=].*)")
 _PYTHON = re.compile(r"(?:^|/)python[\d.]*$")
 _PACKAGE = re.compile(r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
@@ -159,15 +159,14 @@ def _check_programs(
     content: Content, plan: HostingPlan, python: tuple[str, Path] | None
 ) -> Iterator[Finding]:
     """Look for the programs and scripts of command lines; `python` is the name and the folder of the site's Python."""
-    for program in (
-        *(pool.program for pool in plan.http_pools),
-        *(pool.program for pool in plan.pools if pool.kind is PoolKind.PROGRAM),
-    ):
-        for path in (*program, *_script(program)):
+    places = configured_places(plan, content)
+    for pool in (*plan.http_pools, *(pool for pool in plan.pools if pool.kind is PoolKind.PROGRAM)):
+        file, line = places.get(pool.id, ("web.config", 0))
+        for path in (*pool.program, *_script(pool.program)):
             if _inside(path) is not None and not _exists(content, path):
-                yield _missing_program(path)
+                yield replace(_missing_program(path), file=file, line=line)
             elif _is_missing_in(python, path):
-                yield _missing_in_python(path)
+                yield replace(_missing_in_python(path), file=file, line=line)
 
 
 def _script(program: Sequence[str]) -> list[str]:
@@ -195,8 +194,7 @@ def _missing_in_python(path: str) -> Finding:
 
 def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) -> Iterator[Finding]:
     """Look for what settings name: folders of PYTHONPATH, the handler's module."""
-    document, _ = parse_document(content.configuration().get("", b""), file="web.config")
-    lines = app_setting_lines(document) if document else {}
+    places = configured_places(plan, content)
     for pool in plan.pools:
         if pool.kind is not PoolKind.WSGI:
             continue
@@ -209,11 +207,11 @@ def _check_paths(content: Content, plan: HostingPlan, installed: Path | None) ->
                     "missing-folder",
                     f"PYTHONPATH names {path}, which does not exist.",
                     "Create it, or correct the setting; letter case counts where two spellings exist.",
-                    line=lines.get("PYTHONPATH", 0),
+                    line=places.get("PYTHONPATH", ("", 0))[1],
                 )
         handler = settings.get("WSGI_HANDLER", "")
         if handler:
-            line = lines.get("WSGI_HANDLER", 0)
+            _, line = places.get("WSGI_HANDLER", ("", 0))
             found = _check_handler(content, handler, paths, installed)
             yield from (replace(each, line=line) for each in found)
 
@@ -412,8 +410,25 @@ def _check_requirement_files(
         lines += [line for _, line in requirement_lines(text)]
         if entry.name.lower() == "requirements.txt":
             yield from check_requirements(text, file=entry.path, version=version)
+            yield from _check_included(content, text, file=entry.path)
     if installed is not None:
         yield from _check_installed(installed, lines, version)
+
+
+def _check_included(content: Content, text: str, *, file: str) -> Iterator[Finding]:
+    """Look for the files that a requirements file takes in; pip installs nothing where one is missing."""
+    folder = content.root / file.rpartition("/")[0]
+    for line, written in requirement_lines(text):
+        match = _INCLUDED.fullmatch(written)
+        if match is not None and "://" not in match[1] and not (folder / match[1]).is_file():
+            yield Finding(
+                severity=Severity.ERROR,
+                code="packages.missing-file",
+                message=f"It takes in '{match[1][:120]}', which does not exist; installing {file} fails here.",
+                file=file,
+                line=line,
+                remedy="Deploy the file too, or remove the line.",
+            )
 
 
 def _check_installed(installed: Path, lines: Sequence[str], version: tuple[int, ...]) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ _ATTRIBUTES = {
 }
 _PATH = re.compile(r"(?i)[cd]:[\\/](?:home|local|python\d+)(?:[\\/]|\Z)")
 _DRIVER = re.compile(
-    r"(?i)driver\s*=\s*\{(SQL Server(?: Native Client [\d.]+)?|Microsoft Access Driver[^}]*)\}"
+    r"(?i)\{(SQL Server(?: Native Client [\d.]+)?|Microsoft Access Driver[^}]*)\}|\A(SQL Server Native Client [\d.]+)\Z"
 )
 _GUARDS = ("platform", "os.name", "TYPE_CHECKING", "WINDOWS", "sys.getwindowsversion")
 MOST_FINDINGS = 20
@@ -116,7 +116,7 @@ class _Visitor(ast.NodeVisitor):
             self._note(
                 Severity.WARNING,
                 "windows-driver",
-                f"The database driver '{driver[1]}' is one of Windows.",
+                f"The database driver '{driver[1] or driver[2]}' is one of Windows.",
                 node,
                 remedy="Name one that is installed here, such as {ODBC Driver 18 for SQL Server}, or use pymssql.",
             )

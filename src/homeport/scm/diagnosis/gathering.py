@@ -11,14 +11,12 @@ from homeport.model.errors import HomeportError
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.checking.content import installed_distributions
 from homeport.scm.checking.packages import requirement_lines
-from homeport.scm.content import Content, folder_names, list_content
+from homeport.scm.checking.places import configured_places
+from homeport.scm.content import folder_names, list_content
 from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.diagnosis.evidence import AnswerFault, Evidence, PoolFact, PoolLog, PortNeverOpened
 from homeport.scm.failures import Failures
 from homeport.webconfig import HostingPlan
-from homeport.webconfig.document import parse_document
-from homeport.webconfig.plan import FastCgi, ProxyToPool
-from homeport.webconfig.sections.app_settings import app_setting_lines
 
 _TAIL_BYTES = 64 * 1024
 _MOST_LINES = 400
@@ -51,7 +49,7 @@ def gather(
     memory = (hosting or {}).get("memory") or {}
     return Evidence(
         site=site,
-        places=_places(plan, content),
+        places=configured_places(plan, content),
         stopped=bool(hosting and hosting.get("state") == "Stopped"),
         findings=plan.findings,
         failures=tuple(Failures(home).newest()),
@@ -66,22 +64,6 @@ def gather(
         settings=frozenset(app_settings) | frozenset(written),
         content=frozenset(_names(root)),
     )
-
-
-def _places(plan: HostingPlan, content: Content) -> dict[str, tuple[str, int]]:
-    """Find the lines of pools (of httpPlatform the element's own, where there is one of it) and of WSGI_HANDLER."""
-    places = {
-        rule.action.pool: (rule.file, rule.line)
-        for rule in reversed(plan.rules)
-        if isinstance(rule.action, FastCgi | ProxyToPool)
-    }
-    document, _ = parse_document(content.configuration().get("", b""), file="web.config")
-    elements = tuple(document.root.below()) if document else ()
-    sections = [each for each in elements if each.name == "httpPlatform"]
-    if len(sections) == 1:
-        places |= {pool.id: ("web.config", sections[0].line) for pool in plan.http_pools}
-    line = app_setting_lines(document).get("WSGI_HANDLER") if document else None
-    return places | ({"WSGI_HANDLER": ("web.config", line)} if line else {})
 
 
 def _pool(value: Mapping[str, Any], plan: HostingPlan) -> PoolFact:
