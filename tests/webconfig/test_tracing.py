@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeport.webconfig import ConfigurationTree, SiteFacts, compile_plan
 from homeport.webconfig.tracing import Trace, TracedRequest, Verdict, trace_request
 from webconfig.sites import compiled, configuration, handler, handlers, python_site
 
@@ -51,6 +52,24 @@ def test_each_reason_not_to_take_a_request_is_told() -> None:
 def test_places_are_those_of_the_configuration() -> None:
     step = next(step for step in traced().steps if step.name == "PythonHandler")
     assert (step.file, step.line) == ("web.config", 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"": b"<configuration>\n<x>"}, ("web.config", 2)),
+        ({"": b"<configuration/>", "static": b"<configuration>\n\n<x>"}, ("static/web.config", 3)),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(
+    files: dict[str, bytes], place: tuple[str, int]
+) -> None:
+    plan = compile_plan(ConfigurationTree(files=files), SiteFacts(site="hello"))
+    request = TracedRequest(method="GET", target="/static/a", is_file=frozenset[str]().__contains__)
+    trace = trace_request(plan, request)
+
+    assert trace.answer == "500.19"
+    assert (trace.steps[-1].file, trace.steps[-1].line) == place
 
 
 def test_what_is_filtered_out_is_told_with_its_reason() -> None:

@@ -64,6 +64,7 @@ from homeport.webconfig.sections.rewrite import (
 )
 from homeport.webconfig.settings_reader import LayerFault, SettingsReader
 
+_UNREADABLE = "Until then every request to its folder is answered with 500.19."
 _DENIALS = {
     RequiredAccess.READ: ("Read", 2),
     RequiredAccess.WRITE: ("Write", 3),
@@ -205,9 +206,10 @@ class _Compiler:
     def _parse(self, folder: str, data: bytes) -> Document | str:
         file = f"{folder}/web.config".lstrip("/")
         document, findings = parse_document(data, file=file)
-        self._note(findings)
         if document is None:
+            self._note(replace(each, remedy=f"{each.remedy} {_UNREADABLE}".strip()) for each in findings)
             return findings[0].code
+        self._note(findings)
         self._note(check_document(document, TABLE))
         self._note(misplaced_connection_strings(document))
         if not folder:

@@ -229,7 +229,7 @@ def _from_syntax_error(error: etree.XMLSyntaxError) -> Fault:
         f"The file is no well-formed XML: {reason}.",
         line=max(line or 0, 0),
         column=max(column, 0),
-        remedy="Correct it; until then every request to its folder is answered with 500.19.",
+        remedy="Correct it.",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote_to_bytes
 
+from homeport.model.finding import Finding
 from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.plan import (
     ANY_VERB,
@@ -275,13 +276,28 @@ class _Tracer:
             return "F"
         return "D" if self._request.is_directory(below) else "N"
 
+    def _finding(self, code: str, folder: str) -> Finding | None:
+        """Find what made a folder refuse: the finding of the innermost file that holds there."""
+        found = [
+            each
+            for each in self._plan.findings
+            if code
+            and each.code == code
+            and folder.startswith(f"/{each.file.rpartition('/')[0]}".rstrip("/") + "/")
+        ]
+        return max(found, key=lambda each: len(each.file), default=None)
+
     def _answer(self, rule: Rule, settings: FolderSettings) -> tuple[str, str]:
         match rule.action:
             case AnswerOptions():
                 return "options", ""
             case Refuse(status=status, sub_status=sub_status, code=code):
                 reason = f"answered with {status}" + (f" because of {code}" if code else "")
-                self._note("answer", rule.handler, Verdict.REFUSED, reason, file=rule.file, line=rule.line)
+                cause = (
+                    next((each for each in self._plan.findings if each.code == code), None) if code else None
+                )
+                place = cause or rule
+                self._note("answer", rule.handler, Verdict.REFUSED, reason, file=place.file, line=place.line)
                 return f"{status}.{sub_status}", ""
             case StaticFiles(default_documents=documents):
                 return self._static(documents, settings), ""

@@ -314,6 +314,13 @@ def test_a_pools_reason_is_told_with_the_last_lines(reason: str, code: str, head
         ),
         (
             127,
+            "bash: line 1: exec: gunicorn: not found",
+            "missing-program",
+            "The program 'gunicorn' does not exist.",
+            "add that to requirements.txt",
+        ),
+        (
+            127,
             "/home/site/wwwroot/run: Permission denied",
             "missing-program",
             r"The program 'D:\home\site\wwwroot\run' is no program that can be run.",

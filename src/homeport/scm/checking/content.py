@@ -160,9 +160,11 @@ def _check_programs(
 ) -> Iterator[Finding]:
     """Look for the programs and scripts of command lines; `python` is the name and the folder of the site's Python."""
     places = configured_places(plan, content)
-    for pool in (*plan.http_pools, *(pool for pool in plan.pools if pool.kind is PoolKind.PROGRAM)):
-        file, line = places.get(pool.id, ("web.config", 0))
-        for path in (*pool.program, *_script(pool.program)):
+    programs = {pool.id: pool.program for pool in plan.http_pools}
+    programs |= {pool.id: pool.program for pool in plan.pools if pool.kind is PoolKind.PROGRAM}
+    for pool, program in programs.items():
+        file, line = places.get(pool, ("web.config", 0))
+        for path in (*program, *_script(program)):
             if _inside(path) is not None and not _exists(content, path):
                 yield replace(_missing_program(path), file=file, line=line)
             elif _is_missing_in(python, path):

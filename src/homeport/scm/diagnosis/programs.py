@@ -30,7 +30,7 @@ def _no_program(match: re.Match[str], evidence: Evidence) -> tuple[str, str, str
     path = match[1]
     name = path.rpartition("/")[2]
     own = re.fullmatch(r"/home/([^/]+)/bin/[^/]+", path)
-    denied = match[2] != "No such file or directory"
+    denied = match[2] in {"Permission denied", "Exec format error"}
     headline = (
         f"The program '{_windows(path)}' is no program that can be run."
         if denied
@@ -41,7 +41,10 @@ def _no_program(match: re.Match[str], evidence: Evidence) -> tuple[str, str, str
     elif "%" in path:
         remedy = "A variable in processPath is not set here: write the path itself."
     else:
-        remedy = r"Correct processPath: the site's Python, a program below D:\home, or one of the machine by its name."
+        remedy = (
+            "If a package brings it, add that to requirements.txt and deploy again; otherwise correct processPath "
+            r"or the startup command: the site's Python, a program below D:\home, or one of the machine by its name."
+        )
     return headline, remedy, "missing-program"
 
 
@@ -77,6 +80,7 @@ _PROGRAMS: tuple[tuple[str, str, _Program], ...] = (
         "exit code 127",
         _no_program,
     ),
+    (r"(?:^|: )([^\s:]+): (?:command )?(not found)$", "exit code 127", _no_program),
     (r"python[\w.]*: No module named ([\w.]+)$", "exit code 1", _no_main_module),
     (r"(?:Error loading ASGI app\. )((?:Attribute|Could not import).+)", "exit code", _no_application),
     (
