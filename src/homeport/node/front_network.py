@@ -97,16 +97,14 @@ def translation(uid: int, routes: Mapping[int, Route]) -> str:
     answers by way of the front, though it goes to 127.0.0.1 (`_ANSWERS`).
     """
     rules = [rule for port, route in sorted(routes.items()) for rule in _rules(port, route)]
-    back = ", ".join(
-        f"{port} : {entrance}" for entrance, route in sorted(routes.items()) for port in route.ports
-    )
+    back = {port: entrance for entrance, route in sorted(routes.items()) for port in route.ports}
     site, front = site_address(uid), front_address(uid)
-    translated = f"tcp sport set tcp sport map {{ {back} }} {_both(site, front)}"
     leaving = [
         f'oif != "{_INTERFACE}" accept',
+        # What nearly every packet is comes first.
+        *([f"{_answers(back)} {_both(site, front)} accept"] if back else ()),
         "ip protocol != tcp drop",
-        "tcp flags & (syn | ack) == syn drop",  # the site opens no connection towards the front
-        *([f"ip saddr 127.0.0.1 {translated} accept"] if back else ()),
+        "tcp flags & (syn | ack) == syn drop",
         f"ip daddr != {front} drop",
     ]
     return "\n".join(
@@ -122,6 +120,16 @@ def translation(uid: int, routes: Mapping[int, Route]) -> str:
             "",
         ]
     )
+
+
+def _answers(back: Mapping[int, int]) -> str:
+    """Match what the site's ports answer (it opens no connection towards the front), and write entrance ports into it."""
+    answers = "ip saddr 127.0.0.1 tcp flags & (syn | ack) != syn"
+    if len(back) == 1:
+        ((port, entrance),) = back.items()
+        return f"tcp sport {port} {answers} tcp sport set {entrance}"
+    known = ", ".join(f"{port} : {entrance}" for port, entrance in back.items())
+    return f"{answers} tcp sport set tcp sport map {{ {known} }}"
 
 
 def _rules(port: int, route: Route) -> list[str]:

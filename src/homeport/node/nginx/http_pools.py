@@ -103,8 +103,13 @@ def pass_to_http_pool(site: str, pool: HttpPool, entrances: HttpEntrances) -> li
     aside = _TO_WEB_SOCKET if entrances.web_sockets else _NO_WEB_SOCKETS
     return [
         directive("set", _FAILED_TO, f"@homeport_start_{_name(pool)}"),
-        directive("set", _WEB_SOCKET_TO, f"@homeport_web_socket_{_name(pool)}"),
-        If(_WEB_SOCKET, (directive("return", aside),)),
+        If(
+            _WEB_SOCKET,
+            (
+                directive("set", _WEB_SOCKET_TO, f"@homeport_web_socket_{_name(pool)}"),
+                directive("return", aside),
+            ),
+        ),
         *_proxied(site, pool, entrances, seconds=pool.request_timeout_seconds),
     ]
 
