@@ -26,6 +26,7 @@ from homeport.node.listening import readable
 from homeport.node.nginx.main import Certificates, MainConfig, render_certificates, render_main
 from homeport.node.nginx.scm_server import ScmSites
 from homeport.node.nginx.server import host_name
+from homeport.node.nginx_scheduling import NginxScheduling
 from homeport.node.nginx_service import NginxService
 from homeport.node.options import PlatformOptions
 from homeport.node.pools.http_pool import HttpServerPool
@@ -66,6 +67,7 @@ class Agent:
         self._problems: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._nginx = NginxService(self.layout, main=self._main_text)
+        self._scheduling = NginxScheduling()
         self._front = FrontConnections(self.layout.front if os.geteuid() == 0 else None)
         self._watcher = ContentWatcher()
         self.metrics = RequestMetrics()
@@ -282,6 +284,7 @@ class Agent:
             for pool in pools:
                 pool.tick(queued=pool.waiting_fd in waiting)
             http_pools = self._tick_http_pools()
+            self._scheduling.look(self._nginx.processes())
             busy = any(pool.busy for pool in pools) or any(pool.busy for pool in http_pools)
             await asyncio.sleep(_BUSY_TICK_SECONDS if busy else _QUIET_TICK_SECONDS)
 

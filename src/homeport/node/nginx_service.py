@@ -89,6 +89,11 @@ class NginxService:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(master, signal.SIGUSR1)
 
+    def processes(self) -> list[int]:
+        """Return the pids of the processes that serve; none while nginx does not run."""
+        master = self._master()
+        return [] if master is None else children(master)
+
     def _master(self) -> int | None:
         try:
             return int(self._layout.nginx_pid.read_text())
