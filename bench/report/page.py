@@ -33,6 +33,7 @@ _METHOD = """\
 - Homeport is `homeport up` as installed: the site in its sandbox, as a user of its own, with a network and limits of its own, `maxInstances="2"` in its web.config.
   The peers are plain processes without any of that.
 - nginx before the peers is Debian's, with the parameter files of its package, no access log, buffers that hold the loads' answers and uploads in memory, and idle connections kept to the servers that can use them (gthread, granian).
+- Every nginx has as many processes as the machine has cores (`worker_processes auto`). The peers' are scheduled as usual, Homeport's by the load (`docs/decisions/0013-nginx-waits-for-busy-workers.md`); the moment until it has noticed the load is part of each cell.
 - A whole stack (nginx, application, platform) is pinned to one core and the load generator, wrk with one thread, to another. So throughput is what one core can do.
 - CPU per request is what the kernel's scheduler accounts to all threads of all processes of the stack, user and system, divided by the requests that were answered. It hardly depends on what else the machine does.
 - Every cell is measured for one second or more in each round, after warming up. Within a round the stacks take turns in a random order; a cell that other programs disturbed is measured again. Ratios are formed within a round, and the table shows their median.
