@@ -377,6 +377,21 @@ def test_a_program_that_does_not_begin_is_told_by_its_last_words(
     assert line in dict(cause.evidence)["last output"]
 
 
+def test_what_an_earlier_process_wrote_is_no_cause_of_this_end() -> None:
+    lines = (
+        "/home/p/bin/python: No module named uvicorn",
+        "[homeport] Process '0' failed.",
+        "no licence",
+        "[homeport] Process '1' failed.",
+        "[homeport] nothing is started for 60 s.",
+    )
+    pool = PoolFact(id="http-1", state="broken", reason="the process ended before it listened (exit code 1)")
+    cause = first(
+        Evidence(site="hello", pools=(pool,), logs=(PoolLog(pool="http-1", file="x", lines=lines),))
+    )
+    assert cause.code == "process-ended"
+
+
 def test_a_process_that_the_kernel_killed_for_memory_is_told_with_the_limit() -> None:
     pool = PoolFact(id="wsgi-1", state="broken", reason="the process ended (signal 9)")
     known = Evidence(site="hello", pools=(pool,), memory_limit=512 * 2**20, memory_kills=1)

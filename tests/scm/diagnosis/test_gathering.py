@@ -44,7 +44,7 @@ def test_the_lines_of_pools_and_of_the_handler_are_found(tmp_path: Path) -> None
         "<system.webServer><handlers>\n<add name='w' path='*' verb='*' modules='httpPlatformHandler'/>\n"
         "</handlers>\n<httpPlatform processPath='bash'/>\n</system.webServer></configuration>"
     )
-    places = gather(tmp_path, site="hello", app_settings={}, hosting=None).places
+    places = dict(gather(tmp_path, site="hello", app_settings={}, hosting=None).places)
 
     assert places.pop("WSGI_HANDLER") == ("web.config", 3)
     assert list(places.values()) == [("web.config", 8)]

@@ -675,7 +675,7 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
 def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
     """Explain the traceback that a process wrote before it ended: a web server of the site's own makes no report."""
     log = _log_of(pool, evidence)
-    text = "\n".join(line for line in log.lines if _MARK not in line) if log else ""
+    text = "\n".join(_newest_output(log.lines)) if log else ""
     if "Traceback (most recent call last):" not in text:
         told = explain_output(text, ending=pool.reason, evidence=evidence)
         return None if told is None else replace(told, evidence=_tail(pool, evidence))
@@ -687,6 +687,17 @@ def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
     )
     cause = _from_failure(written, evidence)
     return replace(cause, evidence=(*cause.evidence, *_tail(pool, evidence)))
+
+
+def _newest_output(lines: tuple[str, ...]) -> list[str]:
+    """Give what the last process wrote: the platform's own lines, one for each end, stand between processes."""
+    found: list[str] = []
+    for line in reversed(lines):
+        if _MARK not in line:
+            found.append(line)
+        elif found:
+            break
+    return found[::-1]
 
 
 def _ending_remedy(ending: str) -> str:
