@@ -1,26 +1,27 @@
 """`wsgi.input` for bodies that did not come with their parameters: read from the connection when asked for."""
 
-from typing import Iterator, List
+from typing import Iterator, List, Union
 
 from homeport.worker.connection import Connection
 
 
 class BodyStream:
-    """A readable stream in constant memory: it holds what one receive brought, at most 64 KiB.
+    """A readable stream in constant memory: it holds what one receive brought, at most 128 KiB.
 
-    `read(n)` waits for n bytes or the end, as a file would. Errors are those of `Connection.read_body`.
+    `read(n)` waits for n bytes or the end, as a file would, and copies them once. Errors are those of
+    `Connection.read_body`.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._chunk = b""
+        self._pieces: "Iterator[memoryview]" = iter(())
+        self._chunk: "Union[bytes, memoryview]" = b""
         self._at = 0
-        self._ended = False
 
     def read(self, size: "int | None" = -1) -> bytes:
         """Return so many bytes, fewer only at the end; all that is left without a size."""
         wanted = -1 if size is None or size < 0 else size
-        parts: List[bytes] = []
+        parts: "List[Union[bytes, memoryview]]" = []
         while wanted and self._more():
             end = len(self._chunk) if wanted < 0 else min(len(self._chunk), self._at + wanted)
             part = self._chunk[self._at : end]
@@ -28,19 +29,20 @@ class BodyStream:
                 wanted -= len(part)
             parts.append(part)
             self._at = end
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def readline(self, size: "int | None" = -1) -> bytes:
         """Return the bytes up to and with the next newline, at most `size` of them."""
         wanted = -1 if size is None or size < 0 else size
         parts: List[bytes] = []
         while wanted and self._more():
-            found = self._chunk.find(b"\n", self._at) + 1
-            end = found or len(self._chunk)
+            chunk = self._chunk = bytes(self._chunk)  # a copy only where it is a view
+            found = chunk.find(b"\n", self._at) + 1
+            end = found or len(chunk)
             if wanted >= 0:
                 end = min(end, self._at + wanted)
                 wanted -= end - self._at
-            parts.append(self._chunk[self._at : end])
+            parts.append(chunk[self._at : end])
             self._at = end
             if found == end:
                 break
@@ -70,9 +72,9 @@ class BodyStream:
         """See that unread bytes are at hand; False at the end of the body."""
         if self._at < len(self._chunk):
             return True
-        if self._ended:
-            return False
-        self._chunk = self._connection.read_body()
         self._at = 0
-        self._ended = not self._chunk
-        return not self._ended
+        self._chunk = next(self._pieces, b"")
+        if not self._chunk:
+            self._pieces = iter(self._connection.read_body())
+            self._chunk = next(self._pieces, b"")
+        return bool(self._chunk)
