@@ -59,6 +59,7 @@ def test_the_list_shows_no_password(control: Control) -> None:
     [
         ({"name": "no spaces"}, "InvalidSiteName"),
         ({"name": "-x"}, "InvalidSiteName"),
+        ({"name": "x--preview-0a1b2c3d"}, "InvalidSiteName"),
         ({"name": "x" * 61}, "InvalidSiteName"),
         ({"name": "portal"}, "ReservedSiteName"),
         ({"name": 7}, "Invalid"),

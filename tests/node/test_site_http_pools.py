@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 
-from homeport.model.site import DesiredSite, SiteName, SiteState
 from homeport.node.log_files import LogFile
 from homeport.node.processes import Process, start_process
 from homeport.node.site_http_pools import SiteHttpPools, takes_web_sockets
@@ -42,13 +41,7 @@ def site_pools(home: Path, tasks: asyncio.TaskGroup) -> SiteHttpPools:
         return start_process(program, environment=variables, output=output)
 
     return SiteHttpPools(
-        DesiredSite(
-            name=SiteName("shared"),
-            uid=60_001,
-            state=SiteState.RUNNING,
-            hostnames=("shared.localhost",),
-            scm_hostnames=(),
-        ),
+        60_001,
         network=None,
         front=home / "none",
         activator=home / "none",

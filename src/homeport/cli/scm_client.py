@@ -89,6 +89,20 @@ class ScmClient:
         found: dict[str, Any] = response.json()
         return found
 
+    def preview(self, deployment_id: str) -> dict[str, Any]:
+        """Begin a preview of a deployment, or find the one that there is."""
+        with self._answering():
+            response = self._http.post(_preview(deployment_id), timeout=_UPLOAD_SECONDS)
+        self._check(response)
+        found: dict[str, Any] = response.json()
+        return found
+
+    def end_preview(self, deployment_id: str) -> None:
+        """End the preview of a deployment."""
+        with self._answering():
+            response = self._http.delete(_preview(deployment_id))
+        self._check(response)
+
     def log(self, deployment_id: str) -> list[dict[str, Any]]:
         """Return the top-level entries of a deployment's log; none while there is no log."""
         return self._json_or_none(f"/api/deployments/{quote(deployment_id, safe='')}/log") or []
@@ -182,6 +196,10 @@ def open_scm(site: Mapping[str, Any], *, port: int) -> Iterator[ScmClient]:
         yield client
     finally:
         client.close()
+
+
+def _preview(deployment_id: str) -> str:
+    return f"/api/homeport/deployments/{quote(deployment_id, safe='')}/preview"
 
 
 def _local(address: str) -> str:

@@ -24,7 +24,7 @@ from homeport.model.site import (
     Limits,
     SiteConfig,
     SiteState,
-    site_name,
+    new_site_name,
 )
 from homeport.node.local_api import Progress
 
@@ -82,7 +82,7 @@ class ControlService:
 
     async def create(self, text: str) -> dict[str, object]:
         """Create a site. Raises `Invalid` for its name, `Conflict` when it exists."""
-        name = site_name(text)
+        name = new_site_name(text)
         await asyncio.to_thread(self._store.create, name, password=new_password())
         await self.bring_about(name)
         return await self.site(name)

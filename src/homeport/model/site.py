@@ -33,6 +33,20 @@ def site_name(text: str) -> SiteName:
     return SiteName(name)
 
 
+def new_site_name(text: str) -> SiteName:
+    """Check and normalise the name of a site that is to be made: as `site_name`, and without `--`.
+
+    Two hyphens part a site's name from a preview's (`model.preview`). Raises `Invalid`.
+    """
+    name = site_name(text)
+    if "--" in name:
+        raise Invalid(
+            f"'{text}' cannot be the name of a site: two hyphens in a row stand in the names of previews.",
+            code="InvalidSiteName",
+        )
+    return name
+
+
 class SiteState(StrEnum):
     """What the owner asked for: a stopped site answers 403 and has no process."""
 

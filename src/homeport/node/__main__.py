@@ -33,7 +33,7 @@ async def _serve(agent: Agent, tasks: asyncio.TaskGroup) -> None:
         listening_for_nginx(agent.layout.activator_socket, group=web_group()) as activations,
     ):
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(serve(activator(agent.site), activations, stop))
+            servers.create_task(serve(activator(agent.served), activations, stop))
             await serve(agent_api(agent, tasks), listener, stop)
 
 

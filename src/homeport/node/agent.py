@@ -30,6 +30,7 @@ from homeport.node.nginx_scheduling import NginxScheduling
 from homeport.node.nginx_service import NginxService
 from homeport.node.options import PlatformOptions
 from homeport.node.pools.http_pool import HttpServerPool
+from homeport.node.previews import Previews, remove_stale
 from homeport.node.request_accounting import RequestAccounting
 from homeport.node.request_log import RequestLog
 from homeport.node.request_metrics import RequestMetrics
@@ -58,6 +59,7 @@ class Agent:
         self.options = options
         self.layout = node_layout(options.data)
         self.sites: dict[str, HostedSite] = {}
+        self.previews = Previews(mark=self._mark)
         self.revision = 0
         self.gallery = Gallery(self.layout.runtimes)
         self._desired_file = self.layout.state / "desired.json"
@@ -74,7 +76,7 @@ class Agent:
         self._servers: dict[str, HostedSite] = {}
         self._request_log = RequestLog(
             self.layout.request_log,
-            handle=RequestAccounting(self.metrics, site_of=self._servers.get).take,
+            handle=RequestAccounting(self.metrics, site_of=self._site_of).take,
             reopen=self._nginx.reopen_logs,
         )
         self._node = Node(
@@ -89,6 +91,7 @@ class Agent:
             web_group=web_group(),
             gallery=self.gallery,
             control_plane=ControlPlane(self.layout.control_socket),
+            previews=self.previews,
             refreshing=asyncio.Semaphore(_REFRESHING_AT_ONCE),
         )
         self._platform_certificate = self._node.authority.issue_platform(options.domain)
@@ -107,6 +110,7 @@ class Agent:
             await serve(self, tasks)
             for task in (watching, ticking, refreshing, renewing, reading):
                 task.cancel()
+            await self.previews.end_all(self._node)
             await asyncio.gather(*(site.close() for site in self.sites.values()))
             self._front.close()
 
@@ -149,6 +153,7 @@ class Agent:
             self._servers.update({site.desired.hostnames[0]: site for site in self.sites.values()})
             self.metrics.forget(site.name for site in gone)
             await asyncio.gather(*(site.close() for site in gone))
+            await self.previews.follow(self._node, list(wanted.values()))
             return problems | {name: text for name, text in self._problems.items() if name in wanted}
 
     async def delete_home(self, name: str) -> None:
@@ -164,6 +169,10 @@ class Agent:
             return self.sites[name]
         except KeyError:
             raise NotFound(f"This node hosts no site '{name}'.") from None
+
+    def served(self, name: str) -> HostedSite:
+        """Return a hosted site or preview. Raises `NotFound`."""
+        return self.previews.units.get(name) or self.site(name)
 
     async def install(
         self, name: str, runtime_id: str, *, policy: str, progress: Callable[[str, float], None]
@@ -191,6 +200,15 @@ class Agent:
         elif site.desired != desired:
             self._mark(name)
             site.update(desired)
+
+    @property
+    def _served(self) -> dict[str, HostedSite]:
+        """Every site and preview by name."""
+        return {**self.sites, **self.previews.units}
+
+    def _site_of(self, server: str) -> HostedSite | None:
+        """Find the site of an nginx server; a preview's requests are counted for nobody."""
+        return None if self.previews.used(server) else self._servers.get(server)
 
     def _mark(self, name: str) -> None:
         self._dirty.add(name)
@@ -229,7 +247,7 @@ class Agent:
             problems |= dict.fromkeys(dirty, str(error))
         for name in dirty:
             self._problems.pop(name, None)
-            site = self.sites.get(name)
+            site = self._served.get(name)
             if site is not None:
                 site.reason = problems.get(name, "")
                 if name not in self._dirty:  # else nginx serves by a plan that is an older one by now
@@ -240,9 +258,10 @@ class Agent:
         """Render the sites; one that cannot be rendered keeps its last text, and the reason is returned for it."""
         texts: dict[str, str | None] = {}
         problems = {}
+        served = self._served
         for name in names:
             try:
-                texts[name] = self.sites[name].nginx_text() if name in self.sites else None
+                texts[name] = served[name].nginx_text() if name in served else None
             except HomeportError as error:
                 problems[name] = str(error)
             except Exception as error:  # noqa: BLE001 — one site's configuration must not stop the others'
@@ -253,7 +272,7 @@ class Agent:
     def _certificates(self) -> str:
         """Render which certificate each host name has; a site whose certificate cannot be made has the platform's."""
         files: dict[str, str] = {}
-        for name, site in self.sites.items():
+        for name, site in self._served.items():
             try:
                 files = {host_name(host): path for host, path in site.certificates().items()} | files
             except (HomeportError, OSError, ValueError) as error:
@@ -262,6 +281,10 @@ class Agent:
 
     async def _take_up(self) -> None:
         self._node.cgroups.remove_all()
+        try:
+            await remove_stale(self._node)
+        except HomeportError as error:
+            _log.error("previews.not-removed", reason=str(error))
         self._nginx.write_main()
         await asyncio.to_thread(refresh_workers, self.layout.runtimes, self.gallery)
         for stale in (self.layout.nginx / "sites").glob("*.conf"):
@@ -279,7 +302,7 @@ class Agent:
 
     async def _tick_forever(self) -> None:
         while True:
-            pools = [pool for site in self.sites.values() for pool in site.pools if pool.awake]
+            pools = [pool for site in self._served.values() for pool in site.pools if pool.awake]
             waiting = readable(pool.waiting_fd for pool in pools)
             for pool in pools:
                 pool.tick(queued=pool.waiting_fd in waiting)
@@ -290,7 +313,7 @@ class Agent:
 
     def _tick_http_pools(self) -> list[HttpServerPool]:
         """Tick the httpPlatform pools that are awake; what nginx has to do with them is asked of the kernel once."""
-        sites = [site for site in self.sites.values() if any(pool.awake for pool in site.http_pools.pools)]
+        sites = [site for site in self._served.values() if any(pool.awake for pool in site.http_pools.pools)]
         if not sites:
             return []
         try:

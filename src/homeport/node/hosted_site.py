@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -61,6 +62,9 @@ from homeport.webconfig.application_host import gather_transforms
 from homeport.webconfig.bounds import MOST_FILES
 from homeport.webconfig.detection import DETECTED, MOST_BYTES, STARTUP_SCRIPT, Detected, may_change, search
 
+if TYPE_CHECKING:
+    from homeport.node.previews import HostedPreview, Previews
+
 _log = structlog.get_logger(__name__)
 _WEB_CONFIG_BYTES = 1024 * 1024
 _ALL_WEB_CONFIG_BYTES = 4 * 1024 * 1024
@@ -103,6 +107,7 @@ class Node:
     web_group: int | None
     gallery: Gallery
     control_plane: ControlPlane
+    previews: "Previews"
     refreshing: asyncio.Semaphore
     """How many sites fetch the package that they run from at the same time."""
 
@@ -110,10 +115,13 @@ class Node:
 class HostedSite:
     """A site that this node hosts.
 
-    `changed` is called when the site's nginx text may differ; the agent then collects `nginx_text`.
+    `changed` is called when the site's nginx text may differ; the agent then collects `nginx_text`. `number` gives its
+    address in nginx's network (None: the uid).
     """
 
-    def __init__(self, node: Node, desired: DesiredSite, *, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, node: Node, desired: DesiredSite, *, changed: Callable[[], None], number: int | None = None
+    ) -> None:
         self._node = node
         self.desired = desired
         self._changed = changed
@@ -130,7 +138,7 @@ class HostedSite:
         )
         self._pools: dict[str, Pool] = {}
         self.http_pools = SiteHttpPools(
-            desired,
+            desired.uid if number is None else number,
             network=self._network if os.geteuid() == 0 else None,
             front=node.layout.front,
             activator=node.layout.activator_socket,
@@ -175,9 +183,22 @@ class HostedSite:
         """Every pool, those of the SCM app and of FTP included."""
         return [*self._pools.values(), *(pool for pool in (self._scm, self._ftp) if pool is not None)]
 
+    @property
+    def previews(self) -> "Sequence[HostedPreview]":
+        """The previews of this site, the oldest first."""
+        return self._node.previews.of_site(self.desired.name)
+
+    async def start_preview(self, deployment: str) -> dict[str, object]:
+        """Serve what the SCM app prepared as the preview of a deployment (see `previews`)."""
+        return await self._node.previews.start(self._node, self.desired, deployment)
+
+    async def end_preview(self, deployment: str) -> None:
+        """End the preview of a deployment. Raises `NotFound`."""
+        await self._node.previews.end(self._node, self.desired.name, deployment)
+
     def start(self) -> None:
         """Make the folders, begin to watch the content, bring the plan into force."""
-        prepare_site_home(self._node.layout, self.desired, web_group=self._node.web_group)
+        self._prepare()
         self._node.watcher.watch(self.desired.name, self._content, self._content_changed)
         self._control.open()
         self._open_scm()
@@ -188,7 +209,7 @@ class HostedSite:
     def update(self, desired: DesiredSite) -> None:
         """Take a new desired state over; processes are replaced when what they are started with differs."""
         before, self.desired = self.desired, desired
-        prepare_site_home(self._node.layout, desired, web_group=self._node.web_group)
+        self._prepare()
         if before.limits != desired.limits:
             self._node.cgroups.create(desired.name, desired.limits)
         self._bring_ftp()
@@ -199,6 +220,12 @@ class HostedSite:
             self.refresh_package()
         elif before.state != desired.state:
             self.refresh_package()
+
+    async def in_force(self) -> None:
+        """Return once nginx serves by the plan, at the latest after some seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IN_FORCE_SECONDS):
+                await self._in_force.wait()
 
     def refresh_package(self) -> None:
         """Have the package fetched that the site runs from, where its settings name an address."""
@@ -324,6 +351,7 @@ class HostedSite:
                 https_only=site.config.https_only,
                 minimum_tls=site.config.minimum_tls,
                 trace_token=trace_token(site.app_settings),
+                preview_token=self._preview_token,
             )
         )
 
@@ -396,6 +424,17 @@ class HostedSite:
             output=output,
             inherited=(),
         )
+
+    _preview_token = ""
+
+    @property
+    def _known(self) -> DesiredSite:
+        """The site as its processes know it."""
+        return self.desired
+
+    def _prepare(self) -> None:
+        """Make what is missing of the site's folders."""
+        prepare_site_home(self._node.layout, self.desired, web_group=self._node.web_group)
 
     @property
     def _runs(self) -> bool:
@@ -560,7 +599,7 @@ class HostedSite:
         self, program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
     ) -> Process:
         site = site_environment(
-            self.desired,
+            self._known,
             instance=self._node.instance,
             runtime=runtime,
             scm=False,
@@ -583,7 +622,7 @@ class HostedSite:
             raise NotFound(f"Pool '{pool_id}' is no longer configured.")
         runtime = self._runtime(plan)
         site = site_environment(
-            self.desired,
+            self._known,
             instance=self._node.instance,
             runtime=plan.python_folder if runtime else None,
             scm=False,
@@ -599,7 +638,7 @@ class HostedSite:
                 output=start.output_fd,
                 inherited=(),
             )
-        config = worker_config(self.desired, plan, instance=self._node.instance, replacing=start.replacing)
+        config = worker_config(self._known, plan, instance=self._node.instance, replacing=start.replacing)
         library = self._node.layout.runtimes / runtime.build / "worker"
         with memory_file(config) as config_fd:
             private = {

@@ -92,6 +92,16 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
             "memory": {"limit": site.desired.limits.memory_bytes, "kills": site.memory_kills()},
         }
 
+    async def start_preview(request: Mapping[str, Any], _progress: Progress) -> object:
+        return await site.start_preview(_deployment(request))
+
+    async def end_preview(request: Mapping[str, Any], _progress: Progress) -> object:
+        await site.end_preview(_deployment(request))
+        return {}
+
+    async def list_previews(_: Mapping[str, Any], _progress: Progress) -> object:
+        return [preview.to_json() for preview in site.previews]
+
     return {
         "gallery": list_gallery,
         "hosting": show_hosting,
@@ -104,7 +114,17 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         "kill": kill_process,
         "stacks": take_stacks,
         "restart": restart,
+        "preview": start_preview,
+        "end-preview": end_preview,
+        "previews": list_previews,
     }
+
+
+def _deployment(request: Mapping[str, Any]) -> str:
+    text = request.get("id")
+    if not isinstance(text, str):
+        raise Invalid("A deployment is named by its id.")
+    return text
 
 
 def _extension(request: Mapping[str, Any]) -> str:

@@ -37,27 +37,36 @@ def prepare_site_home(layout: NodeLayout, site: DesiredSite, *, web_group: int |
 
     `web_group` is the group of the nginx workers, who alone may pass the site's outer folder (None: not root).
     """
-    folder = layout.site(site.name)
     fresh = not layout.home(site.name).exists()
     owner = site.uid if os.geteuid() == 0 else None
     layout.sites.mkdir(parents=True, exist_ok=True)
-    for path in (folder, layout.home(site.name), folder / "local", folder / "etc"):
-        path.mkdir(exist_ok=True)
     if owner is not None:
         layout.sites.chmod(0o711)
-        os.chown(folder, 0, web_group if web_group is not None else 0)
-        folder.chmod(0o750)
+    prepare_outer_folder(layout, site, web_group=web_group)
+    layout.home(site.name).mkdir(exist_ok=True)
+    if owner is not None:
         os.chown(layout.home(site.name), owner, owner)
         layout.home(site.name).chmod(0o755)
-    _write_identity(folder / "etc", site)
     home = TenantTree(layout.home(site.name))
     for name in _FOLDERS:
         home.make_folder(name, owner=owner)
-    for name in ("", "ScmTemp"):
-        _make_local(folder / "local" / name, owner=owner)
     if fresh:
         page = _START_PAGE.format(name=site.name).encode()
         home.write_new("site/wwwroot/hostingstart.html", page, owner=owner)
+
+
+def prepare_outer_folder(layout: NodeLayout, site: DesiredSite, *, web_group: int | None) -> None:
+    """Make what is missing around a site's home: its folder, who it is, and its local folder."""
+    folder = layout.site(site.name)
+    owner = site.uid if os.geteuid() == 0 else None
+    for path in (folder, folder / "local", folder / "etc"):
+        path.mkdir(exist_ok=True)
+    if owner is not None:
+        os.chown(folder, 0, web_group if web_group is not None else 0)
+        folder.chmod(0o750)
+    _write_identity(folder / "etc", site)
+    for name in ("", "ScmTemp"):
+        _make_local(folder / "local" / name, owner=owner)
 
 
 def remove_site_home(layout: NodeLayout, name: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from homeport.model.errors import NotFound
-from homeport.model.site import DesiredSite
 from homeport.node.front_network import SiteEntrance, entrance_ports, site_address
 from homeport.node.log_files import LogFile
 from homeport.node.network import SiteNetwork
@@ -44,13 +43,14 @@ class Launch(Protocol):
 class SiteHttpPools:
     """All httpPlatform pools of one site.
 
-    As root the site has a network of its own, which `entrance` connects with nginx's. Otherwise processes and nginx
-    share the machine's: then each pool has a fixed set of ports, and nginx tries them in turn.
+    As root the site has a network of its own, which `entrance` connects with nginx's; `number` (a site's uid) gives the
+    address that nginx finds it at. Otherwise processes and nginx share the machine's: then each pool has a fixed set of
+    ports, and nginx tries them in turn.
     """
 
     def __init__(
         self,
-        site: DesiredSite,
+        number: int,
         *,
         network: SiteNetwork | None,
         front: Path,
@@ -61,8 +61,8 @@ class SiteHttpPools:
         spawn: Spawn,
     ) -> None:
         self._network = network
-        self._entrance = None if network is None else SiteEntrance(front, network.mount_point, uid=site.uid)
-        self._address = site_address(site.uid)
+        self._entrance = None if network is None else SiteEntrance(front, network.mount_point, uid=number)
+        self._address = site_address(number)
         self._activator = activator
         self._tree = tree
         self._launch = launch

@@ -37,6 +37,8 @@ from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
 from homeport.scm.logstream import LogStreamEndpoint
 from homeport.scm.options import ScmOptions
+from homeport.scm.previews.content import PreviewContent
+from homeport.scm.previews.endpoint import PreviewEndpoint
 from homeport.scm.rest_routes import extension_routes, file_routes, process_routes, site_routes
 from homeport.scm.settings.endpoint import SettingsEndpoint
 from homeport.scm.settings.stack import SettingsProviders
@@ -100,8 +102,26 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     kept = KeptDeployments(options.home, store)
     redeployer = Redeployer(deployer, kept=kept, commits=commits, runs=runs, options=options)
     differences = DifferenceEndpoint(store, kept=kept, repository=commits.repository, providers=providers)
+    previews = PreviewEndpoint(
+        PreviewContent(
+            options,
+            store=store,
+            repository=commits.repository,
+            providers=providers,
+            checkpoint=deployer.checkpoint,
+        ),
+        store=store,
+        lock=lock,
+        channel=channel,
+        activity=activity,
+    )
     deployments = DeploymentsEndpoint(
-        store, redeployer=redeployer, lock=lock, site=options.site, retry_seconds=retry
+        store,
+        redeployer=redeployer,
+        lock=lock,
+        site=options.site,
+        retry_seconds=retry,
+        forget=previews.forget,
     )
     editing = ScmVfsEndpoint(options, commits=commits, lock=lock, runs=runs, providers=providers)
     packaged = RemotePackageEndpoint(
@@ -115,6 +135,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         route("/api/homeport/package", packaged.refresh, verbs="POST"),
         *_deployment_routes(deployments),
         route("/api/homeport/deployments/{id}/diff", differences.compare),
+        *_preview_routes(previews),
         *_git_routes(git, fetching),
         *_repository_routes(editing),
         *_settings_routes(SettingsEndpoint(providers, lock=lock)),
@@ -190,6 +211,15 @@ def _deployment_routes(deployments: DeploymentsEndpoint) -> tuple[Route, ...]:
         route("/api/deployments/{id}", deployments.remove, verbs="DELETE", alias=True),
         route("/api/deployments/{id}/log", deployments.log, alias=True),
         route("/api/deployments/{id}/log/{log_id}", deployments.log_details, alias=True),
+    )
+
+
+def _preview_routes(previews: PreviewEndpoint) -> tuple[Route, ...]:
+    return (
+        route("/api/homeport/previews", previews.list),
+        route("/api/homeport/deployments/{id}/preview", previews.read),
+        route("/api/homeport/deployments/{id}/preview", previews.start, verbs="POST"),
+        route("/api/homeport/deployments/{id}/preview", previews.end, verbs="DELETE"),
     )
 
 

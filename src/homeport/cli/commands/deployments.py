@@ -102,6 +102,32 @@ def show_difference(
                 show_line(f"{mark} {name}{safe(item)}")
 
 
+@app.command("preview")
+def preview_deployment(
+    site: Site,
+    identity: Identity,
+    *,
+    end: Annotated[bool, typer.Option("--end", help="End the preview.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a deployment at an address of its own, beside what is served now, and print the address.
+
+    Whoever has the address sees the preview. It ends by itself: 30 minutes after its last visitor, 8 hours at most.
+    """
+    with _scm(site, data) as (scm, _):
+        known = _record(scm, identity)["id"]
+        if end:
+            scm.end_preview(known)
+            return
+        found = scm.preview(known)
+    if as_json:
+        show_json(found)
+        return
+    say(found["note"])
+    show_line(found["url"])
+
+
 @app.command("rollback")
 def roll_back(site: Site, identity: Identity, *, data: Data = None, as_json: AsJson = False) -> None:
     """Deploy an earlier deployment again: its files, and the packages that its build ended with."""

@@ -26,6 +26,7 @@ from homeport.node.nginx.pages import (
     sub_status_is,
     too_large_location,
 )
+from homeport.node.nginx.preview_door import PreviewDoor
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
@@ -58,7 +59,7 @@ class SiteServer:
     the content, no link can be followed. `request_log` is the platform's file of
     requests where the site keeps an access log. `https_only` and
     `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`. `trace_token` (empty: none) is the site's secret for
-    `trace_header`.
+    `trace_header`. `preview_token` (empty: none) is what opens a preview (`preview_door`).
     """
 
     name: str
@@ -77,6 +78,7 @@ class SiteServer:
     https_only: bool = False
     minimum_tls: str = "1.2"
     trace_token: str = field(default="", repr=False)
+    preview_token: str = field(default="", repr=False)
 
 
 def render_site(site: SiteServer) -> str:
@@ -94,6 +96,7 @@ def render_site(site: SiteServer) -> str:
         most_body_bytes=site.request_body_bytes,
     )
     maps = [*rules.maps(), *rewriting.maps(), *trace.maps()] if site.running else []
+    maps += _door(site).maps()
     if site.running:
         maps += upstreams(site.name, site.plan.http_pools, site.entrances)
     return render([*_upstreams(site), *maps, block("server", body=_visitors(site, rules, rewriting, trace))])
@@ -108,6 +111,7 @@ def _visitors(
         *error_pages(),
         status_location(),
         *_transport(site),
+        *_door(site).guard(),
         *([access_log(site.request_log, full=True)] if site.request_log else ()),
     ]
     if not site.running:
@@ -128,6 +132,10 @@ def _visitors(
     ]
     nodes = trace.applied(nodes)
     return with_header_filter(nodes) if rewriting.outbound.active else nodes
+
+
+def _door(site: SiteServer) -> PreviewDoor:
+    return PreviewDoor(site.name, site.preview_token)
 
 
 def _no_links(site: SiteServer) -> Node:
@@ -178,9 +186,13 @@ def _http_pool(site: SiteServer, action: ProxyToPool) -> HttpPool:
 def _entrances(site: SiteServer, rewriting: RewriteCompiler) -> HttpEntrances:
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").title(): value
-        for name, value in rewriting.headers.items()
+        for name, value in _headers(site, rewriting).items()
     }
     return replace(site.entrances, set_headers=headers)
+
+
+def _headers(site: SiteServer, rewriting: RewriteCompiler) -> Mapping[str, Variable]:
+    return {**rewriting.headers, **_door(site).headers}
 
 
 def _upstreams(site: SiteServer) -> list[Node]:
@@ -216,9 +228,11 @@ def _parameters(site: SiteServer, pool: FastCgiPool, rewriting: RewriteCompiler)
         parameters = iis_parameters(site=site.name)
     elif rewriting.active:
         parameters = {"URL": Variable("uri"), **WORKER_PARAMETERS, "PATH_INFO": ORIGINAL}
+    elif site.preview_token:
+        parameters = WORKER_PARAMETERS
     else:
         return []
-    return fastcgi_parameters(parameters, optional=rewriting.headers)
+    return fastcgi_parameters(parameters, optional=_headers(site, rewriting))
 
 
 def _listen(site: SiteServer) -> list[Node]:

@@ -291,7 +291,7 @@ class Deployer:
         if record.id != temporary.id:
             self._store.remove(temporary.id)
         defaults = {"SCM_DO_BUILD_DURING_DEPLOYMENT": str(request.builds)}
-        settings = self._providers.current(deployment=_dot_deployment(source), defaults=defaults)
+        settings = self._providers.current(deployment=dot_deployment(source), defaults=defaults)
         project = settings.get("PROJECT") if request.artifact is None else None
         below = source / project.replace("\\", "/").strip("/") if project else source
         place = request.target or self._target(settings)
@@ -672,7 +672,8 @@ def _restarts(work: _Work) -> bool:
     return wanted and work.request.restart
 
 
-def _dot_deployment(source: Path) -> dict[str, str]:
+def dot_deployment(source: Path) -> dict[str, str]:
+    """Return the settings that a package brings for its own deployment."""
     try:
         with (source / ".deployment").open("rb") as file:
             return parse_dot_deployment(file.read(_MOST_DOT_DEPLOYMENT))

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -24,7 +24,7 @@ _RETRY_SECONDS = 30
 
 
 class DeploymentsEndpoint:
-    """Answers for the records and logs of a site's deployments."""
+    """Answers for the records and logs of a site's deployments. `forget` ends the preview of one that is deleted."""
 
     def __init__(
         self,
@@ -34,7 +34,9 @@ class DeploymentsEndpoint:
         lock: DeploymentLock,
         site: str,
         retry_seconds: int,
+        forget: Callable[[str], Awaitable[None]],
     ) -> None:
+        self._forget = forget
         self._store = store
         self._redeployer = redeployer
         self._lock = lock
@@ -83,6 +85,7 @@ class DeploymentsEndpoint:
             return plain(409, error.message)
         with held:
             await asyncio.to_thread(self._store.remove, identity)
+        await self._forget(identity)
         return nothing(204)
 
     async def put(self, request: Request) -> Response:

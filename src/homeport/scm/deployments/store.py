@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homeport.model.preview import STAGING
 from homeport.scm.deployments.lock import DeploymentLock, LockHeld
 from homeport.scm.deployments.log import DeploymentLog, Kind
 from homeport.scm.deployments.record import DeploymentRecord, Status, parse_status, render_status
@@ -31,6 +32,7 @@ class DeploymentStore:
         self._site = home / "site"
         self._root = home / "site/deployments"
         self._kept = home / "data/.homeport/deployments"
+        self._previews = home / STAGING
         self._lock = lock
         self.switch = ContentSwitch(home)
 
@@ -119,9 +121,10 @@ class DeploymentStore:
     def recover(self) -> None:
         """Finish a switch that a process began and did not live to end; only for who holds the lock.
 
-        What was kept of records that are gone goes too.
+        What was kept of records that are gone goes too, and what was prepared for a preview that never began.
         """
         self._forget_orphans()
+        remove_tree(self._previews)
         identity = self.switch.recover()
         if identity is None:
             return
@@ -139,7 +142,7 @@ class DeploymentStore:
         """Turn records whose process died into failures, and forget old ones; nothing while the lock is held."""
         records = self.records()
         doomed = to_purge(records, active=self.active())
-        if all(record.complete for record in records) and not doomed:
+        if all(record.complete for record in records) and not doomed and not self._previews.exists():
             return
         try:
             held = self._lock.acquire("Repairing deployments")

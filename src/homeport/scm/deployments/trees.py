@@ -18,6 +18,7 @@ from typing import NamedTuple
 FOLDER = 0
 _DATABASE = b"SQLite format 3\0"
 _DATABASE_FILES = ("-journal", "-wal", "-shm")
+_DATABASE_SECONDS = 5.0
 _FICLONE = 0x40049409
 Snapshot = Mapping[str, int]
 """What a tree held: relative paths, a parent before what is in it, to the file's inode, or `FOLDER`."""
@@ -59,6 +60,24 @@ def share_tree(source: Path, target: Path, *, checkpoint: Callable[[], None] = l
                     with contextlib.suppress(FileNotFoundError):  # it went while we looked
                         _share(entry.path, f"{target}/{path}")
     return found
+
+
+def copy_tree(source: Path, target: Path, *, checkpoint: Callable[[], None] = lambda: None) -> None:
+    """Make `target`, a new folder, hold a copy of everything in `source`. Raises `OSError`.
+
+    SQLite databases are copied as one of their transactions left them.
+    """
+    for path, inode in share_tree(source, target, checkpoint=checkpoint).items():
+        place = target / path
+        if inode == FOLDER or not stat.S_ISREG(_mode(place)):
+            continue
+        checkpoint()
+        if not _is_database(source / path):
+            unshare(place)
+        elif place.name.endswith(_DATABASE_FILES):
+            place.unlink()
+        else:
+            _copy_database(source / path, place)
 
 
 def carry_changes(source: Path, known: Snapshot, target: Path) -> Snapshot:
@@ -233,6 +252,31 @@ def _copy(source: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(source, target)
     shutil.copystat(source, target)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Replace a shared database by a copy; one that cannot be read as a database is copied as a file."""
+    import sqlite3  # late: only previews need it
+
+    aside = target.with_name(f".homeport-{uuid.uuid4().hex}")
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(source, timeout=_DATABASE_SECONDS)) as read,
+            contextlib.closing(sqlite3.connect(aside)) as written,
+        ):
+            read.backup(written)
+        shutil.copymode(source, aside)
+        aside.replace(target)
+    except sqlite3.Error:
+        aside.unlink(missing_ok=True)
+        unshare(target)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:  # it went while we looked
+        return 0
 
 
 def _is_database(path: Path) -> bool:

@@ -15,11 +15,32 @@ function list(title, difference) {
   return table.rows.length ? [element("h3", title), table] : [];
 }
 
+/** Show where the preview of a deployment is, and the way to end it. */
+function showPreview(id, preview) {
+  const place = document.getElementById("previewed");
+  const link = element("a", "Open the preview", { href: preview.url, target: "_blank", rel: "noreferrer noopener" });
+  const end = element("button", "End the preview", { type: "button" });
+  end.onclick = () => attempt(async () => {
+    await call(`/api/homeport/deployments/${id}/preview`, { method: "DELETE" });
+    place.hidden = true;
+    notice("The preview has ended.");
+  });
+  const until = element("p", `Unless it is used, it ends at ${preview.expires.slice(11, 16)} UTC. ${preview.note}`);
+  const row = element("p");
+  row.append(link, " ", end);
+  place.replaceChildren(element("h2", "Preview"), row, until);
+  place.hidden = false;
+}
+
 const holder = document.getElementById("deployment");
 if (holder) {
   const id = holder.dataset.id;
   const complete = () => holder.querySelector("[data-complete]")?.dataset.complete === "yes";
   if (!complete()) attempt(() => follow(id, holder));
+  document.getElementById("preview").onclick = () => attempt(async () => {
+    notice("The preview is being prepared.");
+    showPreview(id, await (await call(`/api/homeport/deployments/${id}/preview`, { method: "POST" })).json());
+  });
   document.getElementById("redeploy").onclick = () => attempt(async () => {
     if (!(await ask("Carry this deployment out again? Its content replaces what is served now.", { yes: "Redeploy" }))) return;
     const done = call(`/api/deployments/${id}`, { method: "PUT" });
