@@ -103,6 +103,33 @@ def test_an_older_deployment_is_carried_out_again(page: Page, scm: Scm) -> None:
     assert scm.platform.get(SITE, "/v.html").text == "one"
 
 
+def test_an_older_deployment_is_looked_at_beside_the_live_one(
+    page: Page, context: BrowserContext, scm: Scm
+) -> None:
+    for content in (b"past", b"present"):
+        with scm.platform.scm(SITE) as client:
+            client.post(
+                "/api/zipdeploy", params={"message": content.decode()}, content=packed(index__html=content)
+            ).raise_for_status()
+    page.goto(f"{scm.address}/DeploymentCenter")
+    page.get_by_role("link", name="past", exact=True).first.click()
+
+    page.get_by_role("button", name="Preview", exact=True).click()
+    expect(page.locator("#previewed")).to_contain_text("LogFiles")
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Open the preview").click()
+
+    preview = opened.value
+    expect(preview.locator("body")).to_have_text("past")
+    address = preview.url
+    assert "token" not in address
+    assert scm.platform.get(SITE).text == "present"
+    preview.reload()
+    expect(preview.locator("body")).to_have_text("past")
+    page.get_by_role("button", name="End the preview").click()
+    expect(page.locator("#notices")).to_contain_text("The preview has ended.")
+
+
 def test_the_log_stream_follows_pauses_filters_and_resumes(
     page: Page, context: BrowserContext, scm: Scm
 ) -> None:
