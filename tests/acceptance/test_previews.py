@@ -156,7 +156,7 @@ def live(shop: Shop) -> str:
 def test_a_preview_serves_an_old_version_with_its_packages_beside_the_live_site(shop: Shop) -> None:
     processes = shop.platform.workers()
 
-    preview = shop.preview(shop.old)
+    preview = shop.platform.json("deployments", "preview", SITE, shop.old[:12])
 
     host = str(urlsplit(preview["url"]).hostname)
     assert host == f"{SITE}--preview-{preview['id']}.localhost"
@@ -186,7 +186,7 @@ def test_a_preview_serves_an_old_version_with_its_packages_beside_the_live_site(
     assert [each["deployment"] for each in shop.previews()] == [shop.old]
     assert shop.left()
 
-    assert shop.end(shop.old) == 204
+    shop.platform.homeport("deployments", "preview", SITE, shop.old[:12], "--end")
 
     with shop.platform.client(host) as anybody:
         eventually(lambda: anybody.get("/").status_code == 404)

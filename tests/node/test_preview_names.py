@@ -28,6 +28,7 @@ DEPLOYMENTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", fullmatch=True)
     [
         ("0a8a1f886f8f4158aad6ecc618cf5f1e", "0a8a1f88"),
         ("0a8a1f88", "0a8a1f88"),
+        ("8aab0d14-15c2-41c5-be6c-47a2ca1a2042", "8aab0d14"),
         ("0a8a1f8", "8943a883"),
         ("release-7", "f55ebad9"),
     ],

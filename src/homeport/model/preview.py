@@ -17,7 +17,7 @@ LIVE_HOME = "/live/home"
 STAGING = "data/.homeport/previews"
 """Below the site's home: where the SCM app prepares what the agent then takes."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_BEGINS_WITH_HASH = re.compile(r"[0-9a-f]{8,}")
+_BEGINS_WITH_HASH = re.compile(r"[0-9a-f]{8}[0-9a-f-]*")
 _NAME = re.compile(r".+--preview-[0-9a-f]{8}")
 _LONGEST_LABEL = 63
 
