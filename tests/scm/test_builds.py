@@ -209,6 +209,30 @@ def test_django_collects_its_static_files_unless_told_not_to(
         assert "collectstatic failed" in log
 
 
+def test_collecting_static_files_leaves_their_web_config(
+    start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
+) -> None:
+    scm = start_scm()
+    install(scm)
+    clear = "import shutil\nshutil.rmtree('static')\nopen('cleared.txt', 'w').close()\n"
+
+    scm.deploy(
+        files(
+            **{
+                "requirements.txt": "./wheels/django-1.0-py3-none-any.whl\n",
+                "wheels/django-1.0-py3-none-any.whl": DJANGO,
+                "manage.py": clear,
+                "static/web.config": "<configuration/>",
+                "static/old.css": "",
+            }
+        )
+    )
+
+    assert (scm.web_root / "cleared.txt").exists(), scm.log_text(scm.latest()["id"])
+    assert (scm.web_root / "static/web.config").read_text() == "<configuration/>"
+    assert not (scm.web_root / "static/old.css").exists()
+
+
 def test_output_of_the_build_comes_line_by_line_into_the_log(
     start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
 ) -> None:

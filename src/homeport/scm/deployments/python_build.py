@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -308,5 +308,19 @@ def _collect_static(run: BuildRun, python: SitePython, target: Path) -> None:
     )
     (target / "static").mkdir(exist_ok=True)
     line = [str(python.program), "manage.py", "collectstatic", "--noinput", "--clear"]
-    if run.program(line, directory=target) != 0:
-        run.log.child("collectstatic failed; the deployment goes on without it.", Kind.WARNING)
+    with _kept_web_configs(run, target):
+        if run.program(line, directory=target) != 0:
+            run.log.child("collectstatic failed; the deployment goes on without it.", Kind.WARNING)
+
+
+@contextlib.contextmanager
+def _kept_web_configs(run: BuildRun, target: Path) -> Iterator[None]:
+    """Put back what `--clear` deletes: without static/web.config the handler of the root takes static files, too."""
+    places = {*target.glob("*/web.config"), *(target / "static").rglob("web.config")}
+    kept = {place: place.read_bytes() for place in places if place.is_file()}
+    yield
+    for place, content in kept.items():
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            run.log.child(f"Kept file: '{place.relative_to(target)}'")
