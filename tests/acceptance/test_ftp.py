@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -457,3 +458,28 @@ def test_lftp_mirrors_a_folder(server: Server, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "down/static/style.css").read_text() == "body {}"
     assert (tmp_path / "down/page.html").read_text() == "<p>"
+
+
+def test_an_upload_that_breaks_off_is_said_to_have_broken_off_and_can_be_resumed(server: Server) -> None:
+    content = os.urandom(3_000_000)
+    server.platform.homeport("site", "set", "other", "--ftps-state", "AllAllowed")
+    with server.session("other") as client:
+        client.prot_c()
+        client.voidcmd("TYPE I")
+        data = client.transfercmd("STOR /data/cut.bin")
+        data.sendall(content[:2_000_000])
+        reset(data)
+        with pytest.raises(ftplib.Error, match=r"^426"):
+            client.voidresp()
+
+        kept = client.size("/data/cut.bin") or 0
+        put(client, "/data/cut.bin", content[kept:], rest=kept)
+        assert get(client, "/data/cut.bin") == content
+        client.delete("/data/cut.bin")
+    server.platform.homeport("site", "set", "other", "--ftps-state", "FtpsOnly")
+
+
+def reset(connection: socket.socket) -> None:
+    """Close as a machine does that has lost its connections."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()

@@ -83,12 +83,32 @@ class ControlConnection:
                 await readable(self._socket)
 
 
+class Reader(asyncio.StreamReader):
+    """A reader that gives all that came before the connection broke, and then says that it did."""
+
+    broken: BaseException | None = None
+    """Why there is no more. None after an orderly end: a peer that closes with something unread resets after it."""
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Take the end of the connection for the end of the data (asyncio drops what is not read yet)."""
+        if not self._ended:
+            self.broken = exc
+            self.feed_eof()
+
+    def feed_eof(self) -> None:
+        """Note that the peer has sent all."""
+        self._ended = True
+        super().feed_eof()
+
+    _ended = False
+
+
 async def streams(
     connection: socket.socket, context: ssl.SSLContext | None, *, longest_line: int = _CHUNK
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+) -> tuple[Reader, asyncio.StreamWriter]:
     """Make streams of an accepted connection, with TLS if there is a context. Raises `OSError`."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=longest_line)
+    reader = Reader(limit=longest_line)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await loop.connect_accepted_socket(
         lambda: protocol,

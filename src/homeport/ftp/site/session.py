@@ -5,11 +5,13 @@ connections come as descriptors: the front ends their TLS too.
 """
 
 import os
+import select
 import socket
 from collections import deque
 from typing import Any
 
-from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.handlers import DTPHandler, FTPHandler
+from pyftpdlib.log import logger
 
 from homeport.ftp.commands import DATA, FEATURES_REPLY, PASSED_ON, SAY, SESSION
 from homeport.ftp.site.files import ROOT, SiteFiles
@@ -68,6 +70,26 @@ class SiteUser:
         return "Goodbye."
 
 
+class SiteTransfer(DTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
+    """A data connection. pyftpdlib takes every end of an upload for a good one; the front tells which it was."""
+
+    def handle_close(self) -> None:
+        """Answer 426 to an upload that broke off: then the front has closed instead of ended the connection."""
+        if self._closed or not self.receive or not _is_closed(self.socket):
+            super().handle_close()
+            return
+        count = self.get_transmitted_bytes()
+        self._resp = (f"426 The upload broke off after {count} bytes, which can be resumed.", logger.debug)
+        self.close()
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Tell whether the other side closed both directions."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
 class SiteSession(FTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
     """The commands of one client, as the front passes them on."""
 
@@ -75,6 +97,7 @@ class SiteSession(FTPHandler):  # type: ignore[misc]  # pyftpdlib has no types
         name: facts for name, facts in FTPHandler.proto_cmds.items() if name.split()[0] in PASSED_ON
     } | _FROM_THE_FRONT
     authorizer = SiteUser()
+    dtp_handler = SiteTransfer
     abstracted_fs = SiteFiles
     timeout = 900
     log_prefix = "%(client)s %(username)s"
