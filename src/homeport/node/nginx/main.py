@@ -134,8 +134,9 @@ def _connections() -> list[Node]:
         directive("keepalive_requests", "10000"),
         directive("reset_timedout_connection", "on"),
         directive("client_header_buffer_size", "4k"),
-        # Our variables do not fit beside the rest in nginx's usual 4 KB, and a second piece costs more than a larger one.
-        directive("request_pool_size", "8k"),
+        # Our variables and an application's parameters do not fit beside the rest in nginx's usual 4 KB, and further pieces
+        # cost more than one that is large enough.
+        directive("request_pool_size", "16k"),
         directive("large_client_header_buffers", "8", "16k"),
         directive("client_body_buffer_size", "2m"),
         directive("ignore_invalid_headers", "on"),
