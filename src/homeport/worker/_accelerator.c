@@ -1028,12 +1028,28 @@ static int serve_slowly(Loop *loop, int fd, const unsigned char *data, Py_ssize_
     return PyErr_Occurred() ? -1 : outcome;
 }
 
+/* Receive the bytes that were only looked at; see serve_connection. */
+static void take(int fd, unsigned char *data, Py_ssize_t size)
+{
+    while (size > 0) {
+        ssize_t taken = recv(fd, data, size, MSG_DONTWAIT);
+        if (taken > 0) {
+            data += taken;
+            size -= taken;
+        } else if (!taken || errno != EINTR) {
+            return; /* it is closed, which the next look at it finds out */
+        }
+    }
+}
+
 static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
 {
     Param params[KNOWN] = {{NULL, NULL, 0}};
     Py_ssize_t end = plain_params(data, size);
-    if (!end)
+    if (!end) {
+        take(fd, data, size);
         return serve_slowly(loop, fd, data, size);
+    }
     unsigned char *records = data + end + data[22] + 8;
     int keep = data[10]; /* FCGI_KEEP_CONN */
     /* Eight bytes are the record that says there is no body; anything longer is looked at before it is moved. */
@@ -1046,6 +1062,7 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
     if (malformed < 0) {
         /* no memory */
     } else if (body_size < 0) {
+        take(fd, data, size);
         result = serve_slowly(loop, fd, data, size);
     } else {
         PyObject *input = body_size ? PyObject_CallFunction(loop->bytesio, "y#", (const char *)records, body_size)
@@ -1054,6 +1071,7 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
             slot_begin(loop->slot, params);
             loop->has_request = 1;
             result = run(loop, fd, env, params);
+            take(fd, data, size);
             if (result == KEPT && !keep)
                 result = ENDED;
         }
@@ -1063,11 +1081,14 @@ static int serve_data(Loop *loop, int fd, unsigned char *data, Py_ssize_t size)
     return result;
 }
 
-/* What became of the connection, -1 with an exception. */
+/* What became of the connection, -1 with an exception.
+
+   The request is only looked at until it has been answered: taking it wakes nginx, which hears that it could send
+   more, and would interrupt the worker for that alone just when its caches are warm (data plane, decision 3). */
 static int serve_connection(Loop *loop, int fd)
 {
     for (;;) {
-        ssize_t size = recv(fd, loop->buffer, RECEIVE_SIZE, MSG_DONTWAIT);
+        ssize_t size = recv(fd, loop->buffer, RECEIVE_SIZE, MSG_DONTWAIT | MSG_PEEK);
         if (size > 0)
             return serve_data(loop, fd, loop->buffer, size);
         if (!size || errno == ECONNRESET)

@@ -34,6 +34,9 @@ FIRST_RECEIVE = 16384
 _NAP_SECONDS = 5.0
 """How long a wait may last before SIGTERM is looked for again, should the application have taken the wake-up pipe."""
 
+_LOOK = socket.MSG_DONTWAIT | socket.MSG_PEEK
+"""A request is only looked at until it has been answered: taking it wakes nginx, which hears that it could send more, and
+would interrupt the worker for that alone (decision 3)."""
 _KEEP_CONN_AT = 10
 ENDED, KEPT, GONE = 0, 1, 2
 """What became of a connection: it must be closed, it can take another request, its peer had closed it."""
@@ -268,36 +271,44 @@ class Server:
         return sock
 
     def _serve_guarded(self, sock: socket.socket, data: bytes) -> int:
+        """Serve the request that begins with `data`, or with what comes next where that is empty."""
         try:
-            if not data:
-                try:
-                    data = sock.recv(FIRST_RECEIVE, socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
-                except ConnectionError:
-                    return GONE
+            if data:
+                return KEPT if self._serve_data(sock, data, taken=True) else ENDED
+            try:
+                data = sock.recv(FIRST_RECEIVE, _LOOK)
+            except BlockingIOError:
+                data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
+                return KEPT if data and self._serve_data(sock, data, taken=True) else ENDED
+            except ConnectionError:
+                return GONE
             if not data:
                 return GONE
-            return KEPT if self.serve_data(sock, data) else ENDED
+            return KEPT if self._serve_data(sock, data, taken=False) else ENDED
         except (ClientGone, ConnectionError):
             return ENDED
         except ProtocolError as error:
             sys.stderr.write("A FastCGI peer broke the protocol: {}.\n".format(error))
             return ENDED
 
-    def serve_data(self, sock: socket.socket, data: bytes) -> bool:
+    def _serve_data(self, sock: socket.socket, data: bytes, *, taken: bool) -> bool:
         """Serve the request whose first bytes are these; tell whether the connection can take another one.
 
-        Raises ClientGone and ProtocolError.
+        `taken`: they have left the socket. Raises ClientGone and ProtocolError.
         """
         env = self._environment.template.copy()
         end = self._params.read(data, env)
+        if end and data[end:] == _NO_BODY:
+            env["wsgi.input"] = io.BytesIO()
+            self._environment.complete(env)
+            whole = self._run(sock, env, 1, None)
+            if not taken:
+                sock.recv(len(data), socket.MSG_DONTWAIT)
+            return whole and data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN
+        if not taken:
+            sock.recv(len(data), socket.MSG_DONTWAIT)
         if end:
             request_id = 1
-            if data[end:] == _NO_BODY:
-                env["wsgi.input"] = io.BytesIO()
-                self._environment.complete(env)
-                return self._run(sock, env, 1, None) and data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN
             keep = data[_KEEP_CONN_AT] == fastcgi.KEEP_CONN
             connection = Connection(sock, self._slot, data[end + fastcgi.HEADER_SIZE :])
             connection.resume_body(1)
