@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from acceptance.running import Platform, eventually, running_platform
+from acceptance.running import HOMEPORT, Platform, eventually, running_platform
 from acceptance.sites import web_config
 
 Make = Callable[..., str]
@@ -201,6 +201,30 @@ def wsgi_app(environ, start_response):
         assert "only1.txt" not in again
         publish(3, f"{app}# other\n")
         eventually(lambda: platform.get("going-on").text.split()[0] != worker)
+
+
+def test_settings_that_change_during_a_deployment_do_not_end_it(
+    platform: Platform, make_site: Make, tmp_path: Path
+) -> None:
+    make_site("hurried")
+    command = "[config]\nCOMMAND = copy * %DEPLOYMENT_TARGET% && echo x > D:\\home\\begun && sleep 4\n"
+    package = tmp_path / "app.zip"
+    package.write_bytes(version(1, **{".deployment": command}))
+    with subprocess.Popen(
+        [str(HOMEPORT), "deploy", "hurried", str(package)],
+        env={**os.environ, "HOMEPORT_DATA": str(platform.data)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as deploying:
+        eventually((platform.data / "sites/hurried/home/begun").exists)
+        platform.homeport("settings", "set", "hurried", "COLOUR=green")
+        with platform.scm("hurried") as scm:
+            assert scm.get("/api/settings").json()["COLOUR"] == "green"
+        said, _ = deploying.communicate(timeout=60)
+
+    assert deploying.returncode == 0, said
+    served(platform, "hurried", 1)
 
 
 def test_a_package_at_an_address_is_served_and_fetched_again_at_each_restart(

@@ -3,6 +3,7 @@
 import http.server
 import os
 import resource
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -381,6 +382,32 @@ def test_sigterm_fails_a_running_deployment(scm: ScmProcess) -> None:
 
     assert scm.latest()["status"] == 3
     assert "SCM site was stopped" in scm.latest()["status_text"]
+
+
+def test_a_replaced_process_finishes_its_deployment_while_the_next_one_answers(scm: ScmProcess) -> None:
+    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 3"})
+    scm.deploy({"a": "1"}, isAsync="true")
+    wait_for((scm.home / "started").exists)
+    replaced = scm.process
+    replaced.send_signal(signal.SIGUSR2)
+    scm.start()
+
+    assert (scm.latest()["status"], scm.latest()["status_text"]) == (4, "")
+    assert replaced.wait(timeout=10) == 0
+    assert content(scm) == {}, "COMMAND copies nothing by itself"
+
+
+def test_sigterm_fails_the_deployment_of_a_replaced_process_too(scm: ScmProcess) -> None:
+    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 60"})
+    scm.deploy({"a": "1"}, isAsync="true")
+    wait_for((scm.home / "started").exists)
+    replaced = scm.process
+    replaced.send_signal(signal.SIGUSR2)
+    scm.start()
+    replaced.terminate()
+
+    assert replaced.wait(timeout=5) == 0
+    assert scm.latest()["status"] == 3
 
 
 def test_a_running_deployment_keeps_the_process_from_ending_idle(

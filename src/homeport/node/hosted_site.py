@@ -5,9 +5,10 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,8 @@ _ALL_WEB_CONFIG_BYTES = 4 * 1024 * 1024
 _SCM_POOL = "scm"
 _FTP_POOL = "ftp"
 _SCM_IDLE_SECONDS = 1200
+_LONGEST_DEPLOYMENT_SECONDS = 3600.0
+"""How long a replaced SCM app may go on with what it has in hand."""
 _CLOSE_SECONDS = 3.0
 _POSTPONE_SECONDS = 0.2
 _MOST_POSTPONED = 5000
@@ -562,7 +565,14 @@ class HostedSite:
 
     def _open_scm(self) -> None:
         path = self._socket_path(_SCM_POOL)
-        self._scm = self._open_own(_SCM_POOL, path, backlog=256, start=self._start_scm)
+        self._scm = self._open_own(
+            _SCM_POOL,
+            path,
+            backlog=256,
+            start=self._start_scm,
+            limits=replace(_ONE_PROCESS, stop_seconds=_LONGEST_DEPLOYMENT_SECONDS),
+            leave=signal.SIGUSR2,
+        )
 
     def _bring_ftp(self) -> None:
         """Open the way for FTP where platform and site want it; closing it ends the sessions."""
@@ -574,17 +584,27 @@ class HostedSite:
             self._node.spawn(self._ftp.close(seconds=_CLOSE_SECONDS, reason="FTP is switched off"))
             self._ftp = None
 
-    def _open_own(self, name: str, path: Path, *, backlog: int, start: StartWorker) -> Pool:
+    def _open_own(
+        self,
+        name: str,
+        path: Path,
+        *,
+        backlog: int,
+        start: StartWorker,
+        limits: PoolLimits = _ONE_PROCESS,
+        leave: signal.Signals | None = None,
+    ) -> Pool:
         """Open the pool of a program of ours: one process, started when somebody connects."""
         pool = Pool(
             name,
             listening=ListeningSocket(path, backlog=backlog, group=self._node.web_group),
-            limits=_ONE_PROCESS,
+            limits=limits,
             rapid_fails=10,
             reports_state=False,
             start_worker=start,
             output=self._output(f"LogFiles/kudu/{name}.log"),
             spawn=self._node.spawn,
+            leave=leave,
         )
         pool.open()
         return pool

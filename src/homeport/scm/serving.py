@@ -1,4 +1,7 @@
-"""The SCM process: serves its inherited socket, ends itself when idle, and within five seconds when told to."""
+"""The SCM process: serves its inherited socket and ends itself when idle, within five seconds when it gets SIGTERM.
+
+SIGUSR2 says that a newer process takes what comes from now on: this one finishes its deployment and its requests.
+"""
 
 import asyncio
 import contextlib
@@ -46,6 +49,7 @@ async def _serve(options: ScmOptions, listening: socket.socket) -> None:
     # uvicorn raises a signal again once it is done; here it has served its purpose by then.
     signal.signal(signal.SIGTERM, _passed)
     signal.signal(signal.SIGINT, _passed)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, server.leave)
     watching = asyncio.create_task(_leave_when_idle(server, application, idle_seconds=options.idle_seconds))
     try:
         await server.serve(sockets=[listening])
@@ -73,12 +77,21 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._application = application
         self._stopping = stopping
+        self._ending = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+
+    def leave(self) -> None:
+        """Take nothing new; streams say goodbye, what is in hand is finished."""
+        for server in getattr(self, "servers", ()):  # uvicorn makes them as it starts
+            server.close()
+        self._stopping.set()
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end: streams say goodbye, a deployment fails, and a stuck thread does not hold the process."""
         self._application.deployer.stop()
         self._loop.call_soon_threadsafe(self._stopping.set)
+        self._loop.call_soon_threadsafe(self._ending.set)
         signal.setitimer(signal.ITIMER_REAL, _LAST_RESORT_SECONDS)
         super().handle_exit(sig, frame)
 
@@ -91,9 +104,9 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         await asyncio.sleep(_LINGER_SECONDS)
-        while self._application.activity.is_busy() and not self._stopping.is_set():
+        while self._application.activity.is_busy() and not self._ending.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _LINGER_SECONDS)
+                await asyncio.wait_for(self._ending.wait(), _LINGER_SECONDS)
         await super().shutdown(sockets)
 
 

@@ -116,6 +116,8 @@ class Pool:
 
     `reports_state` is False for a FastCGI program that is not our worker: it has no scoreboard, counts as ready
     when started and as busy while requests wait, so neither its idle time nor its requests' time is limited.
+    `leave` is the signal on which a program takes nothing new and ends when it has finished what it has in hand; one
+    whose work may take long is told so at once when it is recycled, and the next request meets a new process.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Pool:
         start_worker: StartWorker,
         output: OutputPipe,
         spawn: Spawn,
+        leave: signal.Signals | None = None,
     ) -> None:
         self.id = pool_id
         self._listening = listening
@@ -137,6 +140,7 @@ class Pool:
         self._start_worker = start_worker
         self._output = output
         self._spawn = spawn
+        self._leave = leave
         self._scoreboard = Scoreboard(_SLOTS)
         self._shared = SharedConnections() if reports_state else None
         self._workers: dict[int, _Worker] = {}
@@ -196,11 +200,13 @@ class Pool:
         self.reason = ""
         if not self._listening.is_open and not self._closing:
             self.open()
-        for worker in self._workers.values():
-            if worker.state is WorkerState.FAILED:
-                self._stop(worker, reason)
         if self._workers:
             self._output.say(f"recycling: {reason}.")
+        for worker in self._workers.values():
+            if worker.state is WorkerState.FAILED or self._leave is not None:
+                self._stop(worker, reason, self._leave or signal.SIGTERM)
+        if self._workers and self._leave is not None:
+            self._start()
         self._note_renewal()
         self.tick(queued=False)
 
@@ -270,6 +276,8 @@ class Pool:
         self._unwatch()
         self._listening.close()
         for worker in list(self._workers.values()):
+            if worker.state is WorkerState.STOPPING and worker.process is not None:
+                worker.process.send_inside(signal.SIGTERM)  # it may still have time for what it has in hand
             self._stop(worker, reason)
         try:
             await asyncio.wait_for(self._drained.wait(), seconds)
@@ -374,14 +382,14 @@ class Pool:
             for other in self._workers.values()
         )
 
-    def _stop(self, worker: _Worker, reason: str) -> None:
+    def _stop(self, worker: _Worker, reason: str, number: signal.Signals = signal.SIGTERM) -> None:
         if worker.state is WorkerState.STOPPING:
             return
         worker.ended_by_us = reason
         starting = worker.state is WorkerState.STARTING
         worker.state, worker.since = WorkerState.STOPPING, time.monotonic_ns()
         self._note_renewal()
-        if worker.process is not None and (starting or not worker.process.send_inside(signal.SIGTERM)):
+        if worker.process is not None and (starting or not worker.process.send_inside(number)):
             self._kill_now(worker)
 
     def _note_renewal(self) -> None:
