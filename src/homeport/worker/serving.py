@@ -273,18 +273,17 @@ class Server:
     def _serve_guarded(self, sock: socket.socket, data: bytes) -> int:
         """Serve the request that begins with `data`, or with what comes next where that is empty."""
         try:
-            if data:
-                return KEPT if self._serve_data(sock, data, taken=True) else ENDED
-            try:
-                data = sock.recv(FIRST_RECEIVE, _LOOK)
-            except BlockingIOError:
-                data = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS)
-                return KEPT if data and self._serve_data(sock, data, taken=True) else ENDED
-            except ConnectionError:
-                return GONE
+            taken = bool(data)
+            if not data:
+                try:
+                    data = sock.recv(FIRST_RECEIVE, _LOOK)
+                except BlockingIOError:
+                    data, taken = receive(sock, FIRST_RECEIVE, PARAMS_WAIT_SECONDS), True
+                except ConnectionError:
+                    return GONE
             if not data:
                 return GONE
-            return KEPT if self._serve_data(sock, data, taken=False) else ENDED
+            return KEPT if self._serve_data(sock, data, taken=taken) else ENDED
         except (ClientGone, ConnectionError):
             return ENDED
         except ProtocolError as error:
