@@ -333,10 +333,15 @@ def test_of_two_pushes_at_once_one_deploys_and_the_other_is_409(scm: ScmProcess)
     assert content(scm) == {"a": "1"}
 
 
-def test_a_push_during_a_deployment_is_told_so(scm: ScmProcess) -> None:
-    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 3"})
+def begin_deployment(scm: ScmProcess, *, seconds: int) -> None:
+    """Push a package whose command takes so long, and return once the command runs."""
+    scm.client.post("/api/settings", json={"COMMAND": f"echo x > D:\\home\\started && sleep {seconds}"})
     scm.deploy({"a": "1"}, isAsync="true")
     wait_for((scm.home / "started").exists)
+
+
+def test_a_push_during_a_deployment_is_told_so(scm: ScmProcess) -> None:
+    begin_deployment(scm, seconds=3)
 
     refused = scm.deploy({"b": "1"})
 
@@ -355,9 +360,7 @@ def test_an_upload_that_breaks_off_gives_the_lock_back_and_leaves_nothing(scm: S
 
 
 def test_a_killed_process_leaves_a_failed_deployment_and_a_free_lock(scm: ScmProcess) -> None:
-    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 60"})
-    scm.deploy({"a": "1"}, isAsync="true")
-    wait_for((scm.home / "started").exists)
+    begin_deployment(scm, seconds=60)
     scm.process.kill()
     scm.process.wait()
     scm.start()
@@ -373,9 +376,7 @@ def test_a_killed_process_leaves_a_failed_deployment_and_a_free_lock(scm: ScmPro
 
 
 def test_sigterm_fails_a_running_deployment(scm: ScmProcess) -> None:
-    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 60"})
-    scm.deploy({"a": "1"}, isAsync="true")
-    wait_for((scm.home / "started").exists)
+    begin_deployment(scm, seconds=60)
     scm.process.terminate()
     assert scm.process.wait(timeout=5) == 0
     scm.start()
@@ -385,9 +386,7 @@ def test_sigterm_fails_a_running_deployment(scm: ScmProcess) -> None:
 
 
 def test_a_replaced_process_finishes_its_deployment_while_the_next_one_answers(scm: ScmProcess) -> None:
-    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 3"})
-    scm.deploy({"a": "1"}, isAsync="true")
-    wait_for((scm.home / "started").exists)
+    begin_deployment(scm, seconds=3)
     replaced = scm.process
     replaced.send_signal(signal.SIGUSR2)
     scm.start()
@@ -398,9 +397,7 @@ def test_a_replaced_process_finishes_its_deployment_while_the_next_one_answers(s
 
 
 def test_sigterm_fails_the_deployment_of_a_replaced_process_too(scm: ScmProcess) -> None:
-    scm.client.post("/api/settings", json={"COMMAND": "echo x > D:\\home\\started && sleep 60"})
-    scm.deploy({"a": "1"}, isAsync="true")
-    wait_for((scm.home / "started").exists)
+    begin_deployment(scm, seconds=60)
     replaced = scm.process
     replaced.send_signal(signal.SIGUSR2)
     scm.start()

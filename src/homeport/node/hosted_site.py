@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -570,7 +570,7 @@ class HostedSite:
             path,
             backlog=256,
             start=self._start_scm,
-            limits=replace(_ONE_PROCESS, stop_seconds=_LONGEST_DEPLOYMENT_SECONDS),
+            limits=dataclasses.replace(_ONE_PROCESS, stop_seconds=_LONGEST_DEPLOYMENT_SECONDS),
             leave=signal.SIGUSR2,
         )
 

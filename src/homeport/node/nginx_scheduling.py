@@ -1,8 +1,8 @@
 """How nginx's processes share a processor with the workers: who wakes may interrupt, or waits for its turn.
 
 The kernel lets a process that wakes up interrupt the one that runs (SCHED_OTHER). For nginx that is right as long as
-there is little to do: each answer leaves at once. Where requests queue, nginx then interrupts a worker twice in each
-request, both find their caches cold, and a third of the time is lost. As a batch process (SCHED_BATCH, `sched(7)`) it
+there is little to do: each answer leaves at once. Where requests queue, nginx then interrupts a worker more than once
+in each request, both find their caches cold, and a third of the time is lost. As a batch process (SCHED_BATCH, `sched(7)`) it
 waits until the worker waits or its time slice ends, and finds many things to do at each turn. But beside a program that
 never waits, that slice is milliseconds long. So what is better is tried, per process, and kept only while it shows
 (decision 13).
@@ -55,7 +55,7 @@ def next_course(course: Course, before: Turns, now: Turns) -> Course:
     if not course.batch:
         if not many or now.at < course.not_before:
             return course
-        return replace(course, batch=True, proven=False, usual=each)
+        return replace(course, batch=True, usual=each)
     if each >= _GATHERING * course.usual and turns:
         return replace(course, proven=True)
     if course.proven:
