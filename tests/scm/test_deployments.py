@@ -13,6 +13,8 @@ import httpx
 import pytest
 from conftest import ScmProcess, packed, wait_for
 
+from homeport.scm.deployments.lock import DeploymentLock
+
 
 def content(scm: ScmProcess) -> dict[str, str]:
     """Return the files of the web root with their texts."""
@@ -347,6 +349,27 @@ def test_a_push_during_a_deployment_is_told_so(scm: ScmProcess) -> None:
 
     assert (refused.status_code, "deployment currently in progress" in refused.text) == (409, True)
     assert scm.latest()["status"] == 4
+
+
+def test_whoever_reads_that_a_deployment_is_complete_can_push_the_next_one(scm: ScmProcess) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as subscriber:  # its answer ends the first deployment
+        address = f"http://127.0.0.1:{subscriber.getsockname()[1]}/"
+        scm.client.post("/api/hooks", json={"url": address, "event": "PostDeployment"})
+        scm.deploy({"a": "1"}, isAsync="true")
+        told, _ = subscriber.accept()
+        assert (scm.latest()["complete"], DeploymentLock(scm.home, instance="").is_held()) == (True, True)
+
+        package = packed({"b": "1"})
+        with socket.socket(socket.AF_UNIX) as push, told:
+            push.connect(str(scm.folder / "scm.sock"))
+            head = f"POST /api/zipdeploy HTTP/1.1\r\nHost: x\r\nContent-Length: {len(package)}\r\n\r\n"
+            push.sendall(head.encode() + package)
+            for _ in range(3):  # what was sent before them has been looked at by now
+                scm.latest()
+            told.sendall(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
+            assert push.recv(12) == b"HTTP/1.1 200"
+
+    assert content(scm) == {"b": "1"}
 
 
 def test_an_upload_that_breaks_off_gives_the_lock_back_and_leaves_nothing(scm: ScmProcess) -> None:

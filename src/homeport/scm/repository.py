@@ -46,7 +46,7 @@ class RepositoryEndpoint:
     async def remove(self, request: Request) -> Response:
         """DELETE `/api/scm`: the repository, the SSH key and the records; `deleteWebRoot=1` the content too."""
         try:
-            held = self._lock.acquire("Deleting the repository")
+            held = await self._lock.acquire_soon("Deleting the repository")
         except LockHeld as error:
             return message(409, error.message)
         with held:

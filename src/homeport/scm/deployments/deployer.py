@@ -242,7 +242,7 @@ class Deployer:
             self.discard(request.package)  # first of all: the disk may be full
             text = error.message if isinstance(error, UnsafePackage) else _reason(error)
             log.error(text)
-            self._store.write(temporary.moved(Status.FAILED, text=text, at=datetime.now(UTC)))
+            self._store.end(temporary.moved(Status.FAILED, text=text, at=datetime.now(UTC)))
             if isinstance(error, UnsafePackage):
                 raise
             raise PackageFailed(text) from error
@@ -365,7 +365,7 @@ class Deployer:
 
     def _moved(self, record: DeploymentRecord, status: Status, text: str) -> DeploymentRecord:
         moved = record.moved(status, text=text, at=datetime.now(UTC))
-        self._store.write(moved)
+        (self._store.end if moved.complete else self._store.write)(moved)
         return moved
 
     def _keep(self, work: _Work) -> None:

@@ -80,7 +80,7 @@ class DeploymentsEndpoint:
         if self._store.active() == identity:
             return message(409, f"Deployment '{identity}' is the active one and cannot be deleted.")
         try:
-            held = self._lock.acquire("Deleting deployment")
+            held = await self._lock.acquire_soon("Deleting deployment")
         except LockHeld as error:
             return plain(409, error.message)
         with held:
@@ -93,13 +93,13 @@ class DeploymentsEndpoint:
         identity = request.path_params["id"]
         body = await json_object(request) if _has_body(request) else {}
         if (foreign := foreign_record(identity, body)) is not None:
-            return self._store_foreign(request, foreign, body)
+            return await self._store_foreign(request, foreign, body)
         record = self._store.read(identity)
         commit = await asyncio.to_thread(self._redeployer.commit, identity)
         if commit is None and (record is None or not self._redeployer.can(identity)):
             return _unknown(request, identity)
         try:
-            held = self._lock.acquire(DEPLOYING)
+            held = await self._lock.acquire_soon(DEPLOYING)
         except LockHeld as error:
             return plain(409, error.message)
         clean = body.get("clean") is True
@@ -116,14 +116,14 @@ class DeploymentsEndpoint:
         if commit is None:
             return message(500, "The branch that is to be deployed has no commits (deployment_branch).")
         try:
-            held = self._lock.acquire(DEPLOYING)
+            held = await self._lock.acquire_soon(DEPLOYING)
         except LockHeld as error:
             return plain(409, error.message)
         clean = body.get("clean") is True
         await self._redeployer.run_commit(commit, held, user=_user(request), clean=clean)
         return nothing(200)
 
-    def _store_foreign(
+    async def _store_foreign(
         self, request: Request, foreign: DeploymentRecord, body: Mapping[str, Any]
     ) -> Response:
         active = body.get("active")
@@ -132,7 +132,7 @@ class DeploymentsEndpoint:
         if not is_id(foreign.id):
             return message(400, f"'{foreign.id}' cannot be the id of a deployment.")
         try:
-            held = self._lock.acquire("Storing a deployment record")
+            held = await self._lock.acquire_soon("Storing a deployment record")
         except LockHeld as error:
             return plain(409, error.message)
         with held:

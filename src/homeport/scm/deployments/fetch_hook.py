@@ -106,7 +106,7 @@ class FetchHook:
         if source.branch is not None and source.branch != branch:
             return plain(200, f"The branch '{source.branch}' is not the one that is deployed ('{branch}').")
         try:
-            held = self._lock.acquire(DEPLOYING)
+            held = await self._lock.acquire_soon(DEPLOYING)
         except LockHeld as error:
             return plain(409, error.message)
         try:

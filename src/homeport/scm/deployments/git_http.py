@@ -105,7 +105,7 @@ class GitEndpoint:
         if not self._repository.exists():
             return nothing(400)
         try:
-            held = self._lock.acquire(_PUSHING)
+            held = await self._lock.acquire_soon(_PUSHING)
         except LockHeld as error:
             await discard_body(request)
             return plain(409, error.message)

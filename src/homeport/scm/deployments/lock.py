@@ -19,6 +19,8 @@ from homeport.scm.dotnet_time import utc_text
 from homeport.scm.lock_file import is_locked, take_lock
 
 _RETRY_SECONDS = 0.1
+_END_SECONDS = 30.0
+_ENDING = "Ending a deployment"
 DEPLOYING = "Deploying"
 """The operation that runs once a package is stored; others are told that a deployment is in progress."""
 
@@ -38,7 +40,8 @@ class HeldLock:
 
     def describe(self, operation: str) -> None:
         """Tell others what is going on from now on."""
-        assert self._descriptor is not None
+        if self._descriptor is None:
+            return
         text = {
             "OperationName": operation,
             "AcquiredDateTime": utc_text(datetime.now(UTC)),
@@ -73,6 +76,7 @@ class DeploymentLock:
     def __init__(self, home: Path, *, instance: str) -> None:
         self._path = home / "site/locks/deployments.lock"
         self._instance = instance
+        self._held: HeldLock | None = None
 
     def acquire(self, operation: str) -> HeldLock:
         """Take the lock at once; raises `LockHeld`."""
@@ -81,7 +85,28 @@ class DeploymentLock:
             raise LockHeld(self._refusal(operation))
         held = HeldLock(descriptor, instance=self._instance)
         held.describe(operation)
+        self._held = held
         return held
+
+    async def acquire_soon(self, operation: str) -> HeldLock:
+        """Take the lock at once, or as soon as an operation that only tidies up gives it back; raises `LockHeld`.
+
+        Whoever read that a deployment is complete can begin the next one.
+        """
+        deadline = time.monotonic() + _END_SECONDS
+        while True:
+            try:
+                return self.acquire(operation)
+            except LockHeld:
+                # Without a name it was given back, or taken, at this very moment.
+                if self._holder().get("OperationName", _ENDING) != _ENDING or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    def describe_end(self) -> None:
+        """Tell others that what holds the lock is done, and only tidies up; nothing where this object does not hold it."""
+        if self._held is not None:
+            self._held.describe(_ENDING)
 
     async def wait(self, operation: str, *, seconds: float) -> HeldLock:
         """Take the lock within `seconds`; raises `LockHeld`."""

@@ -73,6 +73,11 @@ class DeploymentStore:
             (folder / "status_complete.xml").unlink(missing_ok=True)
         self._touch_active()
 
+    def end(self, record: DeploymentRecord) -> None:
+        """Store the complete record of the deployment that holds the lock: whoever reads it may begin the next one."""
+        self._lock.describe_end()
+        self.write(record)
+
     def remove(self, identity: str) -> None:
         """Remove a record and what was kept for rolling back to it; the content it brought stays."""
         remove_tree(self.folder(identity))

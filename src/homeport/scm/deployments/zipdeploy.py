@@ -164,7 +164,7 @@ class ZipDeployEndpoint:
                 "Run-From-Zip is set to a remote URL using WEBSITE_RUN_FROM_PACKAGE. Deployment is not supported.",
             )
         try:
-            held = self._lock.acquire(_STORING)
+            held = await self._lock.acquire_soon(_STORING)
         except LockHeld as error:
             await _discard(request)
             return (

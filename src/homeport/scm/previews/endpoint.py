@@ -87,7 +87,7 @@ class PreviewEndpoint:
         raise NotFound(f"There is no preview of deployment '{identity}'.")
 
     async def _start(self, identity: str) -> dict[str, Any]:
-        with self._activity.busy(), self._lock.acquire("Preparing a preview"):
+        with self._activity.busy(), await self._lock.acquire_soon("Preparing a preview"):
             try:
                 await asyncio.to_thread(self._content.prepare, identity)
                 found: dict[str, Any] = await self._channel.ask("preview", id=identity)
