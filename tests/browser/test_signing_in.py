@@ -71,9 +71,13 @@ def test_one_is_led_through_the_sign_in_page_and_out_again(context: BrowserConte
 def test_a_wrong_password_is_told_and_may_be_tried_again(context: BrowserContext, scm: Scm) -> None:
     page = context.new_page()
     page.goto(scm.address)
+    expect(page.get_by_label("User")).to_have_value(f"${SITE}")
+    page.get_by_label("User").fill("ada")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("not the site's publishing credentials")
+    expect(page.get_by_label("User")).to_have_value("ada")
+    expect(page.get_by_label("Password")).to_have_value("")
     sign_in(page, scm)
 
 

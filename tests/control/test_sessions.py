@@ -100,6 +100,14 @@ def test_the_sign_in_page_loads_nothing_and_cannot_be_framed(control: Control) -
     assert page.headers["x-frame-options"] == "DENY"
 
 
+def test_the_name_that_was_typed_stays_and_is_no_markup(control: Control, password: str) -> None:
+    answer = post(control, "/sign-in", {"user": 'ada"><b>', "password": "wrong"})
+
+    assert answer.status_code == 401
+    assert 'value="ada&quot;&gt;&lt;b&gt;"' in answer.text
+    assert "wrong" not in answer.text
+
+
 def test_the_session_cookie_is_out_of_reach_for_scripts_and_other_sites(
     control: Control, password: str
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SITE, ScmProcess, wait_for
 
-from homeport.scm.deployments.fetch_hook import Source, read_payload
+from homeport.scm.deployments.lock import DeploymentLock
 
 
 class _Door(socketserver.ThreadingTCPServer):
@@ -364,16 +364,37 @@ class TestFetching:
         wait_for(lambda: tree(scm.web_root))
         other = scm.client.post("/deploy", json={**payload, "ref": "refs/heads/other"})
         assert (other.status_code, "other" in other.text) == (200, True)
+        ping = {"zen": "Keep it logically awesome.", "repository": payload["repository"]}
+        assert scm.client.post("/deploy", json=ping).status_code == 200
         scm.client.post("/api/settings", json={"ScmType": "None"})
         assert scm.client.post("/deploy", json=payload).status_code == 403
 
     @pytest.mark.parametrize(
         "url", ["file:///etc", "ext::sh -c id", "/etc", "--upload-pack=id", "git://x/y", "", None]
     )
-    def test_other_kinds_of_addresses_are_not_recognised(
+    def test_other_kinds_of_addresses_are_named_with_what_is_possible(
         self, shared_scm: ScmProcess, url: str | None
     ) -> None:
-        assert shared_scm.client.post("/deploy", json={"format": "basic", "url": url}).status_code == 400
+        answer = shared_scm.client.post("/deploy", json={"format": "basic", "url": url})
+
+        assert answer.status_code == 400
+        assert answer.text.startswith(f"'{url or ''}' is no address that the site fetches from")
+
+    def test_a_push_that_a_service_tells_of_during_a_deployment_is_fetched_after_it(
+        self, start_scm: Callable[..., ScmProcess], door: Callable[[ScmProcess], str], work: Path
+    ) -> None:
+        elsewhere, scm = start_scm(), start_scm()
+        address = door(elsewhere)
+        git(work, "push", address, "master")
+        payload = {"ref": "refs/heads/master", "repository": {"clone_url": f"{address}/git/site/repository"}}
+        by_hand = {"format": "basic", "url": payload["repository"]["clone_url"]}  # type: ignore[index]
+        with DeploymentLock(scm.home, instance="").acquire("Testing"):
+            assert scm.client.post("/deploy", json=by_hand).status_code == 409
+            assert {scm.client.post("/deploy", json=payload).status_code for _ in range(3)} == {202}
+            assert not tree(scm.web_root)
+
+        wait_for(lambda: tree(scm.web_root))
+        wait_for(lambda: [status for _, status, _ in records(scm)] == [4])
 
     def test_an_address_without_a_repository_is_500(self, scm: ScmProcess) -> None:
         body = {"format": "basic", "url": "http://127.0.0.1:9/none.git"}
@@ -388,21 +409,3 @@ class TestFetching:
         assert shared_scm.client.get("/deploy").status_code == 302
         assert shared_scm.client.post("/deploy").status_code == 400
         assert shared_scm.client.post("/deploy", json={"repository": 5}).status_code == 400
-
-    def test_payloads_of_services_are_read(self) -> None:
-        gitlab = {
-            "object_kind": "push",
-            "ref": "refs/heads/x",
-            "repository": {"git_http_url": "https://h/r.git"},
-        }
-        bitbucket = {
-            "push": {"changes": [{"new": {"name": "x"}}]},
-            "repository": {"links": {"html": {"href": "https://h/r"}}},
-        }
-        assert read_payload(gitlab) == Source(
-            address="https://h/r.git", branch="x", deployer="GitLab", by_hand=False
-        )
-        assert read_payload(bitbucket) == Source(
-            address="https://h/r", branch="x", deployer="Bitbucket", by_hand=False
-        )
-        assert read_payload([]) is None

@@ -76,16 +76,14 @@ class SignIn:
         if not comes_from_own_page(request.headers):
             return _refused()
         fields = await _fields(request)
-        target = own_path(fields.get("next", "/"))
+        target, name = own_path(fields.get("next", "/")), fields.get("user", "")
         if self._lockout.blocked(site, client):
-            return _form(
-                site, target=target, status=429, problem="Too many attempts. Wait a minute, then try again."
-            )
-        user = await self._check(site, client, fields.get("user", ""), fields.get("password", ""))
+            problem = "Too many attempts. Wait a minute, then try again."
+            return _form(site, target=target, user=name, status=429, problem=problem)
+        user = await self._check(site, client, name, fields.get("password", ""))
         if user is None:
-            return _form(
-                site, target=target, status=401, problem="These are not the site's publishing credentials."
-            )
+            problem = "These are not the site's publishing credentials."
+            return _form(site, target=target, user=name, status=401, problem=problem)
         secret = await self._tokens.begin_session(site, user, fields.get("password", ""))
         cookie = session_cookie(request.headers, secret.reveal(), seconds=SESSION_SECONDS)
         return _to(target, cookie)
@@ -124,14 +122,15 @@ def _site(request: Request) -> str:
     return request.headers.get("x-homeport-site", "").lower()
 
 
-def _form(site: str, *, target: str, status: int = 200, problem: str = "") -> Response:
+def _form(site: str, *, target: str, user: str = "", status: int = 200, problem: str = "") -> Response:
+    """Make the form, with the name that was typed last, or the site's own user."""
     notice = (
         f'<p class="bad" role="alert">{escape(problem)}</p>' if problem else "<p>Sign in to the SCM site</p>"
     )
     body = (
         f"<h1>{escape(site)}</h1>{notice}"
         f'<form method="post" action="/.homeport/sign-in"><input type="hidden" name="next" value="{escape(target)}">'
-        f'<label>User<input name="user" value="${escape(site)}" autocomplete="username" autocapitalize="off" '
+        f'<label>User<input name="user" value="{escape(user or f"${site}")}" autocomplete="username" autocapitalize="off" '
         'spellcheck="false" required></label>'
         '<label>Password<input name="password" type="password" autocomplete="current-password" required autofocus></label>'
         f"<button>Sign in</button></form><small>The site's publishing credentials: "

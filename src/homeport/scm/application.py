@@ -97,7 +97,14 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
     )
     git = GitEndpoint(deployer, commits=commits, lock=lock, runs=runs, options=options, providers=providers)
     fetching = FetchHook(
-        deployer, store=store, commits=commits, lock=lock, runs=runs, providers=providers, retry_seconds=retry
+        deployer,
+        store=store,
+        commits=commits,
+        lock=lock,
+        runs=runs,
+        providers=providers,
+        activity=activity,
+        retry_seconds=retry,
     )
     kept = KeptDeployments(options.home, store)
     redeployer = Redeployer(deployer, kept=kept, commits=commits, runs=runs, options=options)

@@ -4,65 +4,32 @@ Kudu reference §4.7.
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from functools import partial
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from homeport.model.errors import Invalid
 from homeport.scm.deployments.commits import CommitDeployer
 from homeport.scm.deployments.deployer import Deployer, PushRequest, Stopped
 from homeport.scm.deployments.git_repository import GitFailed
-from homeport.scm.deployments.lock import DEPLOYING, DeploymentLock, LockHeld
+from homeport.scm.deployments.hook_payload import Source, read_payload
+from homeport.scm.deployments.lock import DEPLOYING, DeploymentLock, HeldLock, LockHeld
 from homeport.scm.deployments.record import DeploymentRecord, Status
 from homeport.scm.deployments.runs import DeploymentRuns
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.http.address import origin
 from homeport.scm.http.answers import nothing, plain
 from homeport.scm.http.bodies import bounded_body
+from homeport.scm.http.boundary import Activity
 from homeport.scm.http.lenient_json import parse_lenient
 from homeport.scm.http.query import query_flag
 from homeport.scm.settings.stack import SettingsProviders
 
-_SCHEMES = frozenset({"http", "https", "ssh"})
+_PATIENCE_SECONDS = 3600.0
 _UNTRUSTED_TYPES = frozenset({"none", "tfs", "tfsgit"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What a payload asks for: where the repository is, which branch changed (None: any), who says so."""
-
-    address: str
-    branch: str | None
-    deployer: str
-    by_hand: bool
-
-
-def read_payload(payload: object) -> Source | None:
-    """Read a payload: the generic form, or those of GitHub, GitLab and Bitbucket. None where it is none of them."""
-    if not isinstance(payload, dict):
-        return None
-    if payload.get("format") == "basic":
-        if str(payload.get("scm", "git")).lower() != "git":
-            return None
-        return _source(payload.get("url"), branch=None, deployer="External", by_hand=True)
-    repository = payload.get("repository")
-    if not isinstance(repository, dict):
-        return None
-    reference = str(payload.get("ref") or "")
-    branch = reference.removeprefix("refs/heads/") if reference.startswith("refs/heads/") else None
-    if payload.get("object_kind") == "push":
-        return _source(repository.get("git_http_url"), branch=branch, deployer="GitLab", by_hand=False)
-    if "clone_url" in repository:
-        return _source(repository["clone_url"], branch=branch, deployer="GitHub", by_hand=False)
-    links = repository.get("links")
-    if isinstance(links, dict) and isinstance(links.get("html"), dict):
-        return _source(
-            links["html"].get("href"), branch=_bitbucket_branch(payload), deployer="Bitbucket", by_hand=False
-        )
-    return None
 
 
 class FetchHook:
@@ -77,6 +44,7 @@ class FetchHook:
         lock: DeploymentLock,
         runs: DeploymentRuns,
         providers: SettingsProviders,
+        activity: Activity,
         retry_seconds: int,
     ) -> None:
         self._deployer = deployer
@@ -85,7 +53,10 @@ class FetchHook:
         self._lock = lock
         self._runs = runs
         self._providers = providers
+        self._activity = activity
         self._retry = str(retry_seconds)
+        self._waits = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def look(self, _request: Request) -> Response:
         """GET: this address is for services."""
@@ -94,21 +65,62 @@ class FetchHook:
     async def deploy(self, request: Request) -> Response:
         """POST: fetch and deploy, at once where a person asks and in the background where a service does."""
         text = _payload_text(request, await bounded_body(request))
-        source = read_payload(parse_lenient(text) if text.strip() else None)
+        try:
+            source = read_payload(parse_lenient(text) if text.strip() else None)
+        except Invalid as error:
+            return plain(400, error.message)
         if source is None:
             return plain(
-                400, "Nothing here recognises this payload: send the generic form or one of GitHub's."
+                400,
+                "Nothing here recognises this payload: send the generic form, or what GitHub, GitLab or Bitbucket "
+                "send for a push.",
             )
         kind = (self._providers.current().get("ScmType") or "").lower()
         if not source.by_hand and kind in _UNTRUSTED_TYPES:
             return plain(403, "Continuous deployment is switched off for this site (ScmType).")
         branch = self._commits.branch()
-        if source.branch is not None and source.branch != branch:
-            return plain(200, f"The branch '{source.branch}' is not the one that is deployed ('{branch}').")
+        if source.branches is not None and branch not in source.branches:
+            changed = ", ".join(f"'{name}'" for name in source.branches) or "no branch"
+            return plain(200, f"The push changed {changed}; '{branch}' is deployed.")
         try:
             held = await self._lock.acquire_soon(DEPLOYING)
         except LockHeld as error:
-            return plain(409, error.message)
+            if source.by_hand:
+                return plain(409, error.message)
+            self._deploy_later(source, branch)
+            return self._accepted(request, source)
+        future = await self._begin(source, branch, held)
+        if query_flag(request, "isAsync") or not source.by_hand:
+            return self._accepted(request, source)
+        try:
+            await asyncio.shield(future)
+        except GitFailed as error:
+            return plain(500, str(error))
+        return nothing(200)
+
+    def _accepted(self, request: Request, source: Source) -> Response:
+        location = f"{origin(request)}/api/deployments/latest?deployer={source.deployer}"
+        return nothing(202, headers={"location": location, "retry-after": self._retry})
+
+    def _deploy_later(self, source: Source, branch: str) -> None:
+        """Deploy once the deployment that runs has ended: services do not ask again, and one fetch brings all pushes."""
+        if not self._waits:
+            self._waits = True
+            task = asyncio.create_task(self._when_free(source, branch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _when_free(self, source: Source, branch: str) -> None:
+        with self._activity.busy():
+            try:
+                held = await self._lock.wait(DEPLOYING, seconds=_PATIENCE_SECONDS)
+            except LockHeld:
+                return
+            finally:
+                self._waits = False  # a push from now on may come after the fetch
+            await self._begin(source, branch, held)
+
+    async def _begin(self, source: Source, branch: str, held: HeldLock) -> "asyncio.Future[None]":
         try:
             await asyncio.to_thread(self._deployer.clear_staging)
             push = PushRequest(
@@ -118,15 +130,7 @@ class FetchHook:
         except BaseException:
             held.release()
             raise
-        future = self._runs.start(lambda: self._run(source, branch, record), held)
-        if query_flag(request, "isAsync") or not source.by_hand:
-            location = f"{origin(request)}/api/deployments/latest?deployer={source.deployer}"
-            return nothing(202, headers={"location": location, "retry-after": self._retry})
-        try:
-            await asyncio.shield(future)
-        except GitFailed as error:
-            return plain(500, str(error))
-        return nothing(200)
+        return self._runs.start(partial(self._run, source, branch, record), held)
 
     def _run(self, source: Source, branch: str, temporary: DeploymentRecord) -> None:
         """Fetch and deploy; a fetch that fails leaves the temporary record, which says why."""
@@ -153,19 +157,6 @@ class FetchHook:
         if commit is None:
             raise GitFailed(f"There is no commit '{wanted or branch}' at the address.")
         self._commits.deploy(commit, user=source.deployer)
-
-
-def _source(address: object, *, branch: str | None, deployer: str, by_hand: bool) -> Source | None:
-    if not isinstance(address, str) or urlsplit(address).scheme.lower() not in _SCHEMES:
-        return None
-    return Source(address=address, branch=branch, deployer=deployer, by_hand=by_hand)
-
-
-def _bitbucket_branch(payload: dict[str, Any]) -> str | None:
-    try:
-        return str(payload["push"]["changes"][0]["new"]["name"])
-    except (KeyError, IndexError, TypeError):
-        return None
 
 
 def _payload_text(request: Request, body: bytes) -> str:

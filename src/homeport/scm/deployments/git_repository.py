@@ -19,6 +19,8 @@ _SECONDS = 600
 _FETCH_IDLE_SECONDS = 300
 _LINK = "120000"
 _SUBMODULE = "160000"
+_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+"""Nobody is there to be asked; a host that is known must not change its key."""
 _CONFIGURATION = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -66,6 +68,7 @@ class GitRepository:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "http:https:ssh",
+            "GIT_SSH_COMMAND": _SSH,
             "GIT_CONFIG_COUNT": str(len(pairs)),
             **{f"GIT_CONFIG_KEY_{number}": key for number, key in enumerate(pairs)},
             **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(pairs.values())},
