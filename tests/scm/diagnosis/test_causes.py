@@ -392,6 +392,27 @@ def test_what_an_earlier_process_wrote_is_no_cause_of_this_end() -> None:
     assert cause.code == "process-ended"
 
 
+def test_a_process_that_wrote_nothing_is_not_shown_with_the_words_of_an_earlier_one() -> None:
+    ended = "[homeport] Process '{}' failed. Port = 30123: the process ended before it listened ({})."
+    own = PoolLog(pool="http-1", file="LogFiles/out_17.log", lines=("starting", "done"))
+    log = (ended.format(0, "exit code 0"), "done", ended.format(1, "signal 11"))
+    pool = PoolFact(id="http-1", state="idle", reason="the process ended before it listened (signal 11)")
+    for logs in (
+        (PoolLog(pool="http-1", file="x", lines=log), own),
+        (PoolLog(pool="http-1", file="x", lines=("No module named uvicorn", log[0], log[2])),),
+    ):
+        cause = first(Evidence(site="hello", pools=(pool,), logs=logs))
+        assert (cause.headline, cause.code) == (
+            "The process ended while it was starting: signal 11.",
+            "process-ended",
+        )
+        assert "last output" not in dict(cause.evidence) or len(logs) == 1
+
+    both = (PoolLog(pool="http-1", file="x", lines=log[:2]), own)
+    cause = first(Evidence(site="hello", pools=(pool,), logs=both))
+    assert dict(cause.evidence)["last output"] == "starting\ndone"
+
+
 def test_a_process_that_the_kernel_killed_for_memory_is_told_with_the_limit() -> None:
     pool = PoolFact(id="wsgi-1", state="broken", reason="the process ended (signal 9)")
     known = Evidence(site="hello", pools=(pool,), memory_limit=512 * 2**20, memory_kills=1)
@@ -509,6 +530,29 @@ def test_a_web_server_that_ends_with_a_traceback_is_explained_by_it() -> None:
     )
     assert (cause.file, cause.line) == ("app.py", 2)
     assert "Starting" in dict(cause.evidence)["last output"]
+
+
+@pytest.mark.parametrize("named", ["key.py", "./key.py", "/home/site/wwwroot/key.py"])
+def test_a_script_that_the_command_line_names_relatively_is_the_sites_own(named: str) -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        f'  File "{named}", line 2, in <module>',
+        '    key = os.environ["SECRET_KEY"]',
+        '  File "/usr/lib/python3.6/os.py", line 669, in __getitem__',
+        "    raise KeyError(key) from None",
+        "KeyError: 'SECRET_KEY'",
+        "[homeport] Process '1' failed.",
+    )
+    reason = "the process ended before it listened (exit code 1)"
+    cause = first(
+        Evidence(
+            site="hello",
+            pools=(PoolFact(id="http-1", state="idle", reason=reason),),
+            logs=(PoolLog(pool="http-1", file="x", lines=lines),),
+        )
+    )
+    assert (cause.file, cause.line) == ("key.py", 2)
+    assert dict(cause.evidence)["line"] == 'key.py:2: key = os.environ["SECRET_KEY"]'
 
 
 def test_a_failure_of_a_process_that_is_gone_is_said_to_be_old() -> None:

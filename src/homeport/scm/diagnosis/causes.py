@@ -1,8 +1,9 @@
 """From what is known of a site to the cause of its failure, the most telling first. Decides, and reads nothing."""
 
+import posixpath
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from packaging.utils import canonicalize_name
@@ -19,6 +20,7 @@ CONTENT = "/home/site/wwwroot"
 MOST_CAUSES = 8
 _LAST_LINES = 12
 _MARK = "[homeport]"
+_ENDS = ("' failed.", "worker ended unexpectedly")
 
 Explain = Callable[[ParsedTraceback, Failure, Evidence], Cause | None]
 
@@ -558,7 +560,7 @@ def _placed(cause: Cause, frame: Frame) -> Cause:
 
 
 def _below(path: str) -> str:
-    return path.removeprefix(f"{CONTENT}/")
+    return posixpath.normpath(path).removeprefix(f"{CONTENT}/")
 
 
 def _frame(frame: Frame) -> str:
@@ -674,8 +676,7 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
 
 def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
     """Explain the traceback that a process wrote before it ended: a web server of the site's own makes no report."""
-    log = _log_of(pool, evidence)
-    text = "\n".join(_newest_output(log.lines)) if log else ""
+    text = "\n".join(_newest_output(_lines_of(pool, evidence)))
     if "Traceback (most recent call last):" not in text:
         told = explain_output(text, ending=pool.reason, evidence=evidence)
         return None if told is None else replace(told, evidence=_tail(pool, evidence))
@@ -689,15 +690,22 @@ def _from_output(pool: PoolFact, evidence: Evidence) -> Cause | None:
     return replace(cause, evidence=(*cause.evidence, *_tail(pool, evidence)))
 
 
-def _newest_output(lines: tuple[str, ...]) -> list[str]:
+def _newest_output(lines: Sequence[str]) -> list[str]:
     """Give what the last process wrote: the platform's own lines, one for each end, stand between processes."""
     found: list[str] = []
+    ends = 0
     for line in reversed(lines):
         if _MARK not in line:
             found.append(line)
-        elif found:
+            continue
+        ends += _is_end(line)
+        if found or ends > 1:  # two ends in a row: the last process wrote nothing
             break
     return found[::-1]
+
+
+def _is_end(line: str) -> bool:
+    return _MARK in line and any(sign in line for sign in _ENDS)
 
 
 def _ending_remedy(ending: str) -> str:
@@ -726,9 +734,25 @@ def _out_of_memory(when: str, evidence: Evidence, tail: tuple[tuple[str, str], .
 
 
 def _tail(pool: PoolFact, evidence: Evidence) -> tuple[tuple[str, str], ...]:
-    log = _log_of(pool, evidence)
-    own = [line for line in log.lines if line.strip()][-_LAST_LINES:] if log else []
+    own = [line for line in _lines_of(pool, evidence) if line.strip()][-_LAST_LINES:]
     return (("last output", "\n".join(own)),) if own else ()
+
+
+def _lines_of(pool: PoolFact, evidence: Evidence) -> Sequence[str]:
+    """Give the output of the process of a pool that failed last.
+
+    Where processes write files of their own (stdoutLogFile), the newest may be that of another process. The pool's log
+    tells which it is: the platform writes the last words of a process behind the line that tells of its end.
+    """
+    logs = [log for log in evidence.logs if log.pool == pool.id]
+    own = logs[-1].lines if logs else ()
+    ends = [number for number, line in enumerate(logs[0].lines) if _is_end(line)] if len(logs) > 1 else []
+    if not ends:
+        log = _log_of(pool, evidence)
+        return log.lines if log else ()
+    last_words = [line for line in logs[0].lines[ends[-1] + 1 :] if _MARK not in line and line.strip()]
+    whole = bool(last_words) and last_words[-1] in own[-_LAST_LINES:]
+    return own if whole else last_words
 
 
 def _log_of(pool: PoolFact, evidence: Evidence) -> PoolLog | None:

@@ -29,13 +29,18 @@ class ParsedTraceback:
     frames: tuple[Frame, ...] = ()
 
     def last_below(self, folder: str) -> Frame | None:
-        """Return the innermost frame in the site's own files, packages left out."""
-        own = [
-            frame
-            for frame in self.frames
-            if frame.file.startswith(folder.rstrip("/") + "/") and "/site-packages/" not in frame.file
-        ]
+        """Return the innermost frame in the site's own files, packages left out.
+
+        `folder` is where the process was started: Python names a script as the command line does, so a relative name
+        is one of its files.
+        """
+        own = [frame for frame in self.frames if _is_own(frame.file, folder.rstrip("/") + "/")]
         return own[-1] if own else None
+
+
+def _is_own(file: str, folder: str) -> bool:
+    inside = file.startswith(folder) or not file.startswith(("/", "<"))
+    return inside and "/site-packages/" not in file
 
 
 def parse_traceback(text: str) -> ParsedTraceback | None:
