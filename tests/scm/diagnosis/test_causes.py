@@ -532,6 +532,22 @@ def test_a_web_server_that_ends_with_a_traceback_is_explained_by_it() -> None:
     assert "Starting" in dict(cause.evidence)["last output"]
 
 
+def test_a_failed_start_is_told_once_and_as_an_earlier_one_where_a_later_start_ended_otherwise() -> None:
+    reason = "the process ended before it was ready (exit code {})"
+    failed = (failure(raised("import no_such_thing")),)
+
+    def headlines(code: int) -> list[str]:
+        pools = (PoolFact(id="wsgi-1", state="running", reason=reason.format(code)),)
+        return [each.headline for each in find_causes(Evidence(site="hello", pools=pools, failures=failed))]
+
+    missing = "The module 'no_such_thing' is missing, and no line of requirements.txt brings it."
+    assert headlines(0) == [f"The old version keeps serving, the new one does not start: {missing}"]
+    assert headlines(5) == [
+        "The process ended while it was starting: exit code 5.",
+        f"Before the last change or restart: {missing}",
+    ]
+
+
 @pytest.mark.parametrize("named", ["key.py", "./key.py", "/home/site/wwwroot/key.py"])
 def test_a_script_that_the_command_line_names_relatively_is_the_sites_own(named: str) -> None:
     lines = (

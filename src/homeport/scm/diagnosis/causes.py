@@ -19,6 +19,7 @@ from homeport.scm.failures import Failure
 CONTENT = "/home/site/wwwroot"
 MOST_CAUSES = 8
 _LAST_LINES = 12
+_EARLIER = "Before the last change or restart: "
 _MARK = "[homeport]"
 _ENDS = ("' failed.", "worker ended unexpectedly")
 
@@ -43,10 +44,17 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     yield from (_at(cause, pool.id, evidence) for pool in pools if (cause := _from_port(pool, evidence)))
     startup = next((each for each in evidence.failures if each.kind == "startup"), None)
     running = bool(pools) and all(pool.state == "running" and not pool.reason for pool in pools)
-    if startup is not None and not running:
-        cause = _at_handler(_from_failure(startup, evidence), evidence)
-        yield replace(cause, headline=_when(pools) + cause.headline)
-    yield from (_at(cause, pool.id, evidence) for pool in pools if (cause := _from_pool(pool, evidence)))
+    overtaken = any(pool.reason and not _reported_by_worker(pool) for pool in pools)
+    if startup is not None and not running and not overtaken:
+        yield _from_startup(startup, evidence, when=_when(pools))
+    yield from (
+        _at(cause, pool.id, evidence)
+        for pool in pools
+        if not (startup is not None and _reported_by_worker(pool))
+        and (cause := _from_pool(pool, evidence)) is not None
+    )
+    if startup is not None and not running and overtaken:
+        yield _from_startup(startup, evidence, when=_EARLIER)
     request = next((each for each in evidence.failures if each.kind != "startup"), None)
     if request is not None:
         yield _at_handler(_from_failure(request, evidence), evidence)
@@ -62,6 +70,16 @@ def _at(cause: Cause, what: str, evidence: Evidence) -> Cause:
     return replace(cause, file=file, line=line)
 
 
+def _from_startup(startup: Failure, evidence: Evidence, *, when: str) -> Cause:
+    cause = _at_handler(_from_failure(startup, evidence), evidence)
+    return replace(cause, headline=when + cause.headline)
+
+
+def _reported_by_worker(pool: PoolFact) -> bool:
+    """Tell whether a worker itself said why it did not start: it then ends without an error."""
+    return "see its newest failure" in pool.reason or "ended before it was ready (exit code 0)" in pool.reason
+
+
 def _at_handler(cause: Cause, evidence: Evidence) -> Cause:
     return _at(cause, "WSGI_HANDLER", evidence) if cause.code.startswith("handler-") else cause
 
@@ -69,7 +87,7 @@ def _at_handler(cause: Cause, evidence: Evidence) -> Cause:
 def _when(pools: tuple[PoolFact, ...]) -> str:
     """Say what a failure to start means for visitors now, where it does not mean that nothing runs."""
     if pools and all(pool.state in {"idle", "running"} and not pool.reason for pool in pools):
-        return "Before the last change or restart: "
+        return _EARLIER
     if any(pool.state == "running" and pool.reason for pool in pools):
         return "The old version keeps serving, the new one does not start: "
     return ""
