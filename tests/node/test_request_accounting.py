@@ -241,3 +241,29 @@ def test_the_oldest_go_when_there_is_no_room_and_when_they_are_too_old(tmp_path:
     access_log(tmp_path).append([fields()], SiteConfig(http_log_days=2))
     assert not (folder / "012345-2.log").exists()
     assert (folder / "012345-3.log").exists()
+
+
+def test_a_burst_fills_one_file_after_another_and_keeps_the_newest_requests(tmp_path: Path) -> None:
+    log, config = access_log(tmp_path), SiteConfig(http_log_megabytes=1)
+    for batch in range(8):
+        log.append([fields(request_uri=f"/{batch}/{number}?{'x' * 900}") for number in range(300)], config)
+
+    files = sorted((tmp_path / FOLDER).iterdir())
+    lines = [line for file in files for line in file.read_text().splitlines() if not line.startswith("#")]
+    asked = [line.split(" ")[4] for line in lines]
+    everything = [f"/{batch}/{number}" for batch in range(8) for number in range(300)]
+    assert asked == everything[-len(asked) :]
+    assert 512 * 1024 < sum(file.stat().st_size for file in files) < 1024 * 1024 + 2048
+
+
+def test_what_is_too_old_goes_without_a_visitor(tmp_path: Path) -> None:
+    log, config = access_log(tmp_path), SiteConfig(http_log_days=2)
+    log.tidy(config)  # there is no folder yet
+    log.append([fields()], config)
+    (file,) = (tmp_path / FOLDER).iterdir()
+    log.tidy(config)
+    assert file.exists()
+    ago = time.time() - 3 * 86400
+    os.utime(file, (ago, ago))
+    log.tidy(config)
+    assert not file.exists()

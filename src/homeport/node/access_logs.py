@@ -8,6 +8,7 @@ import contextlib
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from homeport.model.errors import HomeportError
@@ -35,32 +36,55 @@ class AccessLog:
         self._owner = owner
         self._name = ""
         self._hour = ""
+        self._stem = ""
+        self._number = 0
 
     def append(self, lines: Sequence[Sequence[str]], config: SiteConfig) -> None:
         """Write requests, given by `FULL_FIELDS`; a log that cannot be written (disk full, a link) is given up."""
-        text = "".join(w3c_line(self._site, fields) for fields in lines)
+        text = deque(w3c_line(self._site, fields).encode() for fields in lines)
         most = config.http_log_megabytes * 1024 * 1024
         with contextlib.suppress(HomeportError, OSError):
             self._tree.make_folder(FOLDER, owner=self._owner)
-            now = time.gmtime()
-            hour = time.strftime("%Y%m%d%H", now)
-            if not self._name or hour != self._hour:
-                self._name = f"{self._prefix}-{time.strftime('%Y%m%d%H%M%S', now)}.log"
-                self._hour = hour
-                self._clear(most, config.http_log_days)
-            descriptor = self._tree.open_append(f"{FOLDER}/{self._name}", owner=self._owner)
-            try:
-                head = "" if os.fstat(descriptor).st_size else _FIELDS
-                os.write(descriptor, (head + text).encode())
-                full = os.fstat(descriptor).st_size >= most // _PARTS
-            finally:
-                os.close(descriptor)
-            if full:
-                self._name = ""
+            while text:
+                hour = time.strftime("%Y%m%d%H", time.gmtime())
+                if not self._name or hour != self._hour:
+                    self._hour = hour
+                    self._clear(most - most // _PARTS, config.http_log_days)
+                    self._name = self._new_name()
+                self._write(text, most // _PARTS)
 
-    def _clear(self, most_bytes: int, days: int) -> None:
-        """Remove the oldest of our files, so that with the next one no more than `most_bytes` are kept."""
-        left = most_bytes - most_bytes // _PARTS
+    def tidy(self, config: SiteConfig) -> None:
+        """Remove what is older than it may be, of a site that nobody visits or that keeps no log any more, too."""
+        with contextlib.suppress(HomeportError, OSError):
+            self._clear(config.http_log_megabytes * 1024 * 1024, config.http_log_days)
+
+    def _write(self, lines: "deque[bytes]", part: int) -> None:
+        """Take lines away until the file has `part` bytes; the next file begins then."""
+        descriptor = self._tree.open_append(f"{FOLDER}/{self._name}", owner=self._owner)
+        try:
+            size = os.fstat(descriptor).st_size
+            written = [] if size else [_FIELDS.encode()]
+            size += sum(map(len, written))
+            while lines:
+                size += len(lines[0])
+                written.append(lines.popleft())
+                if size >= part:
+                    break
+            os.write(descriptor, b"".join(written))
+        finally:
+            os.close(descriptor)
+        if size >= part:
+            self._name = ""
+
+    def _new_name(self) -> str:
+        """Name the next file by its time; those of one second are numbered, so that they sort as they were written."""
+        stem = f"{self._prefix}-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
+        self._number = self._number + 1 if stem == self._stem else 0
+        self._stem = stem
+        return f"{stem}_{self._number:03}.log" if self._number else f"{stem}.log"
+
+    def _clear(self, left: int, days: int) -> None:
+        """Remove the oldest of the files, so that no more than `left` bytes are kept, and those that are too old."""
         with self._tree.folder(FOLDER) as folder:
             for name in sorted(os.listdir(folder), reverse=True):  # noqa: PTH208 (a descriptor, not a path)
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -223,7 +223,7 @@ class Agent:
                 await self._refresh()
 
     async def _renew_forever(self) -> None:
-        """Replace certificates before they end."""
+        """Replace certificates before they end, and remove access logs that are too old."""
         while True:
             await asyncio.sleep(_RENEWAL_SECONDS)
             try:
@@ -231,6 +231,7 @@ class Agent:
                 self._issue_ftp_certificate()
                 for site in list(self.sites.values()):
                     site.renew_certificate()
+                    site.tidy_access_log()
             except (HomeportError, OSError, ValueError) as error:
                 _log.error("certificates.not-renewed", reason=str(error))
 

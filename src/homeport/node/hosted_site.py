@@ -376,6 +376,10 @@ class HostedSite:
         if self.desired.config.http_logging:
             self._access_log.append(lines, self.desired.config)
 
+    def tidy_access_log(self) -> None:
+        """Remove access logs that are older than the site keeps them."""
+        self._access_log.tidy(self.desired.config)
+
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""
         statuses = self._statuses()
