@@ -14,13 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from homeport.model.site import SiteConfig
 from homeport.node.access_logs import FOLDER, AccessLog, w3c_line
 from homeport.node.nginx.access_log import FULL_FIELDS
-from homeport.node.request_accounting import RequestAccounting, pool_of
+from homeport.node.nginx.rule_names import RuleName
+from homeport.node.request_accounting import RequestAccounting
 from homeport.node.request_log import RequestLog
-from homeport.node.request_metrics import RequestMetrics
+from homeport.node.request_metrics import MOST_RULES, RequestMetrics
 from homeport.node.tenant_files import TenantTree
 
-SHORT = b'hello.localhost"200"0.031"1000"100"unix:/run/s/hello.wsgi-1.sock'
-REST = b'"1700000000.5"GET /a%20b?x=1 HTTP/1.1"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080"-'
+SHORT = b'hello.localhost"200"0.031"1000"100"handlers/Python%20Handler / wsgi-1'
+REST = b'"unix:/run/s/hello.wsgi-1.sock"1700000000.5"GET /a%20b?x=1 HTTP/1.1"/a%20b?x=1"8080"-"192.0.2.1"curl 8"-"-"hello.localhost:8080"-'
+
+PYTHON = RuleName(rule="handlers/Python Handler", folder="/", pool="wsgi-1")
 
 
 class Site:
@@ -41,51 +44,56 @@ def take(*lines: bytes) -> tuple[RequestMetrics, Site]:
 # Counting
 
 
-def test_requests_are_counted_by_site_pool_and_status() -> None:
+def test_requests_are_counted_by_site_rule_and_status() -> None:
     metrics, site = take(
         SHORT, SHORT.replace(b"200", b"503"), b'hello.localhost"404"0.000"5"7"', b'other.localhost"200"0"1"1"'
     )
 
-    worker, static = metrics.as_json()
-    assert (worker["pool"], worker["requests"], worker["statuses"]) == ("static", 1, {"4xx": 1})
-    assert (static["pool"], static["statuses"]) == ("wsgi-1", {"2xx": 1, "5xx": 1})
-    assert (static["bytes_sent"], static["bytes_received"], static["seconds"]) == (2000, 200, 0.062)
+    worker, none = metrics.as_json()
+    assert (worker["rule"], worker["folder"], worker["pool"]) == ("handlers/Python Handler", "/", "wsgi-1")
+    assert worker["statuses"] == {"2xx": 1, "5xx": 1}
+    assert (worker["bytes_sent"], worker["bytes_received"], worker["seconds"]) == (2000, 200, 0.062)
+    assert (none["rule"], none["folder"], none["pool"]) == ("none", "", "static")
+    assert (none["requests"], none["statuses"]) == (1, {"4xx": 1})
     assert site.lines == []
+
+
+def test_a_site_that_thinks_of_ever_new_names_stays_small() -> None:
+    lines = [SHORT.replace(b"Python", f"{at}-{'x' * 50}".encode()) for at in range(10 * MOST_RULES)]
+    metrics, _ = take(*lines, SHORT)
+
+    counts = metrics.as_json()
+    others = [each for each in counts if each["rule"] == "other"]
+    assert (len(counts), len(others)) == (MOST_RULES + 1, 1)
+    assert sum(int(str(each["requests"])) for each in counts) == len(lines) + 1
+    assert len(metrics.exposition({})) < 500_000
+
+    metrics.forget(["hello"])
+    RequestAccounting(metrics, site_of={"hello.localhost": Site()}.get).take(lines[-1:])
+    assert [each["rule"] for each in metrics.as_json()] != ["other"]
 
 
 @given(st.binary(max_size=200).filter(lambda data: b"\n" not in data))
 def test_no_line_stops_the_others(line: bytes) -> None:
     metrics, _ = take(line, SHORT)
 
-    assert metrics.tallies["hello", "wsgi-1"].requests >= 1
-
-
-@pytest.mark.parametrize(
-    ("upstream", "pool"),
-    [
-        ("", "static"),
-        ("-", "static"),
-        ("unix:/run/homeport/1/s/a-b.wsgi-1.sock", "wsgi-1"),
-        ("127.0.0.1:9000", "http"),
-        ("127.0.0.1:9000, unix:/s/hello.wsgi-1.sock", "wsgi-1"),
-        ("unix:/s/x.sock : 127.0.0.1:9000", "http"),
-    ],
-)
-def test_a_pool_is_known_by_the_address_that_answered_last(upstream: str, pool: str) -> None:
-    assert pool_of(upstream) == pool
+    assert metrics.tallies["hello", PYTHON].requests >= 1
 
 
 def test_prometheus_reads_what_is_exposed() -> None:
-    metrics, _ = take(SHORT, SHORT)
+    hostile = RuleName(rule='handlers/a"} 1\\\n# x', folder="/é{}\\/", pool="static")
+    metrics, _ = take(SHORT, SHORT, SHORT.replace(PYTHON.written().encode(), hostile.written().encode()))
 
     families = {each.name: each for each in text_string_to_metric_families(metrics.exposition({"hello": 3}))}
 
-    (count,) = families["homeport_requests"].samples
-    assert (count.labels, count.value) == ({"site": "hello", "pool": "wsgi-1", "status": "2xx"}, 2)
+    count, odd = families["homeport_requests"].samples
+    labels = {"site": "hello", "rule": "handlers/Python Handler", "folder": "/", "pool": "wsgi-1"}
+    assert (count.labels, count.value) == (labels | {"status": "2xx"}, 2)
+    assert (odd.labels["rule"], odd.labels["folder"]) == ('handlers/a"} 1\\?# x', hostile.folder)
     buckets = {
         each.labels["le"]: each.value
         for each in families["homeport_request_seconds"].samples
-        if "le" in each.labels
+        if "le" in each.labels and each.labels["pool"] == "wsgi-1"
     }
     assert (buckets["0.025"], buckets["0.05"], buckets["+Inf"]) == (0, 2, 2)
     assert [each.value for each in families["homeport_processes"].samples] == [3]
@@ -178,7 +186,7 @@ def test_a_request_is_a_line_with_app_services_fields(tmp_path: Path) -> None:
         "cs-bytes": "100",
         "time-taken": "31",
     }
-    assert metrics.tallies["hello", "wsgi-1"].requests == 1
+    assert metrics.tallies["hello", PYTHON].requests == 1
 
 
 @pytest.mark.parametrize(

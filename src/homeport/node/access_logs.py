@@ -98,7 +98,8 @@ class AccessLog:
 
 def w3c_line(site: str, fields: Sequence[str]) -> str:
     """Render one request, given by `FULL_FIELDS`. Blanks in values become `+` and empty ones `-`, as under IIS."""
-    _, status, seconds, sent, received, upstream, moment, request, uri, port, user, address, *headers = fields
+    _, status, seconds, sent, received, _, upstream, *of_visitor = fields
+    moment, request, uri, port, user, address, *headers = of_visitor
     method = request.partition(" ")[0]
     stem, _, query = uri.partition("?")
     agent, cookie, referer, host, noted = headers

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from homeport.node.nginx.access_log import FULL_FIELDS, METRIC_FIELDS, SEPARATOR
+from homeport.node.nginx.rule_names import read_rule_name
 from homeport.node.request_metrics import RequestMetrics
 
 
@@ -45,11 +46,11 @@ class RequestAccounting:
             site.log_requests(requests)
 
     def _count(self, site: str, fields: Sequence[str], times: int) -> bool:
-        _, status, seconds, sent, received, upstream, *_ = fields
+        _, status, seconds, sent, received, taken_by, *_ = fields
         try:
             self._metrics.count(
                 site,
-                pool_of(upstream),
+                read_rule_name(taken_by),
                 status=status,
                 seconds=float(seconds),
                 sent=int(sent),
@@ -59,13 +60,3 @@ class RequestAccounting:
         except ValueError:  # cut off by a full disk, say
             return False
         return True
-
-
-def pool_of(upstream: str) -> str:
-    """Name the pool by the address that answered last: `static` for none, the socket's for FastCGI, else `http`."""
-    last = upstream.rpartition(" ")[2]
-    if last in ("", "-"):
-        return "static"
-    if not last.startswith("unix:"):
-        return "http"
-    return last.rpartition("/")[2].removesuffix(".sock").partition(".")[2] or "http"

@@ -1,6 +1,7 @@
-"""Counting requests per site and pool, from what nginx wrote down."""
+"""Counting requests per site and rule, from what nginx wrote down."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -9,13 +10,20 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from homeport.node.nginx.rule_names import RuleName
+
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: the upper ends of the classes of response times; the last class has none."""
+
+MOST_RULES = 50
+"""Rules of one site that are counted each: its owner can think of ever new names."""
+OTHERS = RuleName(rule="other", pool="other")
+"""All rules of a site that come after those."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted for one site and pool; `statuses` by class (`2xx`), `classes` by `BOUNDS`."""
+    """What was counted for one site and rule; `statuses` by class (`2xx`), `classes` by `BOUNDS`."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -33,15 +41,23 @@ class RequestMetrics:
     """Counters since the agent started; a counter that begins anew is what Prometheus expects of a restart."""
 
     def __init__(self) -> None:
-        self.tallies: dict[tuple[str, str], Tally] = {}
+        self.tallies: dict[tuple[str, RuleName], Tally] = {}
+        self._rules: Counter[str] = Counter()
+        """How many rules of each site are counted."""
 
     def count(
-        self, site: str, pool: str, *, status: str, seconds: float, sent: int, received: int, times: int = 1
+        self,
+        site: str,
+        rule: RuleName,
+        *,
+        status: str,
+        seconds: float,
+        sent: int,
+        received: int,
+        times: int = 1,
     ) -> None:
-        """Count a request, or several that are alike; `pool` is the id of the pool that answered, `static` where nginx did by itself."""
-        tally = self.tallies.get((site, pool))
-        if tally is None:
-            tally = self.tallies[site, pool] = Tally()
+        """Count a request, or several that are alike."""
+        tally = self.tallies.get((site, rule)) or self._new_tally(site, rule)
         group = f"{status[:1]}xx"
         tally.statuses[group] = tally.statuses.get(group, 0) + times
         tally.seconds += seconds * times
@@ -49,24 +65,34 @@ class RequestMetrics:
         tally.received += received * times
         tally.classes[bisect_left(BOUNDS, seconds)] += times
 
+    def _new_tally(self, site: str, rule: RuleName) -> Tally:
+        if self._rules[site] >= MOST_RULES:
+            return self.tallies.setdefault((site, OTHERS), Tally())
+        self._rules[site] += 1
+        return self.tallies.setdefault((site, rule), Tally())
+
     def forget(self, sites: Iterable[str]) -> None:
         """Drop everything of sites that are gone."""
         gone = set(sites)
         self.tallies = {key: tally for key, tally in self.tallies.items() if key[0] not in gone}
+        for site in gone:
+            del self._rules[site]
 
     def as_json(self) -> list[dict[str, object]]:
-        """Return one object for each site and pool."""
+        """Return one object for each site and rule."""
         return [
             {
                 "site": site,
-                "pool": pool,
+                "rule": rule.rule,
+                "folder": rule.folder,
+                "pool": rule.pool,
                 "requests": tally.requests,
                 "statuses": dict(sorted(tally.statuses.items())),
                 "seconds": round(tally.seconds, 3),
                 "bytes_sent": tally.sent,
                 "bytes_received": tally.received,
             }
-            for (site, pool), tally in sorted(self.tallies.items())
+            for (site, rule), tally in sorted(self.tallies.items())
         ]
 
     def exposition(self, processes: Mapping[str, int]) -> str:
@@ -77,12 +103,12 @@ class RequestMetrics:
 
 
 class _Collector(Collector):
-    def __init__(self, tallies: Mapping[tuple[str, str], Tally], processes: Mapping[str, int]) -> None:
+    def __init__(self, tallies: Mapping[tuple[str, RuleName], Tally], processes: Mapping[str, int]) -> None:
         self._tallies = tallies
         self._processes = processes
 
     def collect(self) -> Iterator[Metric]:
-        labels = ["site", "pool"]
+        labels = ["site", "rule", "folder", "pool"]
         requests = CounterMetricFamily(
             "homeport_requests", "Requests that were answered.", labels=[*labels, "status"]
         )
@@ -93,16 +119,17 @@ class _Collector(Collector):
         seconds = HistogramMetricFamily(
             "homeport_request_seconds", "From a request's first byte to its answer's last.", labels=labels
         )
-        for key, tally in sorted(self._tallies.items()):
+        for (site, rule), tally in sorted(self._tallies.items()):
+            key = [site, rule.rule, rule.folder, rule.pool]
             for status, count in sorted(tally.statuses.items()):
                 requests.add_metric([*key, status], count)
-            sent.add_metric(list(key), tally.sent)
-            received.add_metric(list(key), tally.received)
+            sent.add_metric(key, tally.sent)
+            received.add_metric(key, tally.received)
             total, buckets = 0, []
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), tally.classes, strict=True):
                 total += count
                 buckets.append((bound, total))
-            seconds.add_metric(list(key), buckets, tally.seconds)
+            seconds.add_metric(key, buckets, tally.seconds)
         processes = GaugeMetricFamily("homeport_processes", "Processes that run now.", labels=["site"])
         for site, count in sorted(self._processes.items()):
             processes.add_metric([site], count)

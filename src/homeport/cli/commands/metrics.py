@@ -21,7 +21,7 @@ def metrics(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show requests, statuses, mean time and traffic of each site and pool since the platform's agent started."""
+    """Show requests, statuses, mean time and traffic of each rule of each site since the platform's agent started."""
     with open_control(data) as control:
         if token:
             show_line(control.metrics_token())
@@ -32,13 +32,13 @@ def metrics(
         show_json(found)
         return
     rows = [_row(each) for each in found]
-    show_table(("SITE", "POOL", "REQUESTS", *_CLASSES, "MEAN", "SENT", "RECEIVED"), rows)
+    show_table(("SITE", "RULE", "FOLDER", "POOL", "REQUESTS", *_CLASSES, "MEAN", "SENT", "RECEIVED"), rows)
 
 
 def _row(counts: dict[str, Any]) -> tuple[str, ...]:
     mean = counts["seconds"] / counts["requests"] * 1000
     return (
-        *(counts["site"], counts["pool"], str(counts["requests"])),
+        *(counts["site"], counts["rule"], counts["folder"], counts["pool"], str(counts["requests"])),
         *(str(counts["statuses"].get(each, 0)) for each in _CLASSES),
         *(f"{mean:.1f} ms", _size(counts["bytes_sent"]), _size(counts["bytes_received"])),
     )

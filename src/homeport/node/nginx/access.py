@@ -16,6 +16,7 @@ _REFUSALS = {
     DenyAction.NOT_FOUND: "404.0",
     DenyAction.ABORT_REQUEST: "444.0",
 }
+_SECTIONS = {"403.4": "access", "403.7": "access", "401.2": "authorization"}
 _PIECE = re.compile(r"\$([SQPV0-9])")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_~/-]")
 _FIRST_WILDCARD = 3
@@ -52,6 +53,11 @@ def visitor_entries(settings: FolderSettings) -> list[tuple[str, str]]:
     if "*" not in allowed:
         entries.append((f"~ (?!{_any_of(allowed)})[^ ]*\\z", "401.2"))
     return entries
+
+
+def refusing_section(refusal: str) -> str:
+    """Name the section that one of the `visitor_entries` comes from."""
+    return _SECTIONS.get(refusal, "ipSecurity")
 
 
 def _any_of(verbs: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from homeport.node.nginx.pages import (
     page,
     status_location,
     sub_status_is,
+    too_large_by_rule,
     too_large_location,
 )
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
@@ -127,7 +128,7 @@ class ErrorHandling:
         return block(
             "location",
             self._too_large,
-            body=[*around, *self.refusal("404", sub_status=_TOO_LARGE_SUB_STATUS)],
+            body=[too_large_by_rule(), *around, *self.refusal("404", sub_status=_TOO_LARGE_SUB_STATUS)],
         )
 
     def _pool_errors(self) -> list[Node]:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from homeport.node.nginx.access import address_map, redirects, visitor_entries
+from homeport.node.nginx.access import address_map, redirects, refusing_section, visitor_entries
 from homeport.node.nginx.error_handling import ErrorHandling, custom_headers
 from homeport.node.nginx.filtering import alternatives, filter_entries, header_filters, usual_files
 from homeport.node.nginx.http_pools import refuse_web_sockets
+from homeport.node.nginx.rule_names import refused_by, rule_name, taken_by
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
 from homeport.webconfig.plan import Action, AnswerOptions, ProxyToPool, Refuse, StaticFiles
@@ -16,6 +17,7 @@ from homeport.webconfig.sections.static_content import DEFAULT_TYPES
 
 _REFUSED = Variable("homeport_refused")
 _LOOKED_FOR = Variable("homeport_looked_for")
+_FILTERING = rule_name("requestFiltering")
 _DEFAULT_FILTERING = FolderSettings().request_filtering
 _DEFAULT_FILTER = Variable("homeport_default_filter")
 _DEFAULT_USUAL_FILE = Variable("homeport_usual_file")
@@ -83,14 +85,17 @@ class FolderConfiguration:
         """Give what refuses a request before any rule is looked at."""
         return [
             *self._filtered,
-            *header_filters(self.settings.request_filtering, self.errors),
+            *refused_by(_FILTERING, header_filters(self.settings.request_filtering, self.errors)),
             *(self._refused_visitor(refusal) for refusal in self._refusals),
-            *redirects(self.settings),
+            *refused_by(
+                rule_name("httpRedirect", folder=self.settings.http_redirect.base), redirects(self.settings)
+            ),
         ]
 
     @property
     def _filtered(self) -> list[Node]:
-        return [If(self.filter, self.errors.refusal_by(self.filter))] if self.filtering else []
+        refusal = If(self.filter, self.errors.refusal_by(self.filter))
+        return refused_by(_FILTERING, [refusal]) if self.filtering else []
 
     def untyped(self) -> list[Node]:
         """Give what refuses a file without a MIME type."""
@@ -182,9 +187,11 @@ class FolderConfiguration:
 
     def _refused_visitor(self, refusal: str) -> Node:
         status, _, sub_status = refusal.partition(".")
-        return If(
-            self.visitor, self.errors.refusal(status, sub_status=sub_status), operator="=", operand=refusal
+        body = (
+            taken_by(rule_name(refusing_section(refusal))),
+            *self.errors.refusal(status, sub_status=sub_status),
         )
+        return If(self.visitor, body, operator="=", operand=refusal)
 
     @property
     def _address(self) -> Variable:

@@ -21,6 +21,7 @@ from homeport.node.nginx.pages import (
 )
 from homeport.node.nginx.platform_server import platform_server
 from homeport.node.nginx.rewriting import script_directives
+from homeport.node.nginx.rule_names import TAKEN_BY
 from homeport.node.nginx.scm_server import ScmSites, scm_server
 from homeport.node.nginx.server import host_name
 from homeport.node.nginx.trace_header import trace_variables
@@ -273,6 +274,7 @@ def _default_servers(config: MainConfig) -> list[Node]:
     body = [
         directive("server_name", ""),
         sub_status_is(""),  # so that nginx knows the variable when no site sets it
+        directive("set", TAKEN_BY, ""),
         *trace_variables(),
         directive("access_log", "off"),
         *error_pages(),

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Collection, Sequence
 
+from homeport.node.nginx.rule_names import rule_name, taken_by
 from homeport.node.nginx.writer import Directive, If, Node, Plain, Text, Variable, block, directive
 
 RETRY_AFTER_SECONDS = 10
@@ -135,7 +136,13 @@ def failed_location(
 def too_large_location(name: str = TOO_LARGE, *, headers: Sequence[Node] = ()) -> Node:
     """Make the location for bodies over the limit: IIS answers 404 (404.13), not 413 (IIS reference §5.8)."""
     text = page("Not found", "The body of this request is larger than this site accepts.")
-    return block("location", name, body=[*headers, sub_status_is("13"), *answer("404", text)])
+    body = [too_large_by_rule(), *headers, sub_status_is("13"), *answer("404", text)]
+    return block("location", name, body=body)
+
+
+def too_large_by_rule() -> Directive:
+    """Note that it was `<requestFiltering>` that refused a body: nginx looks at sizes before all else."""
+    return taken_by(rule_name("requestFiltering"))
 
 
 def error_pages() -> list[Node]:

@@ -19,6 +19,7 @@ from homeport.node.nginx.forwarding import DROPPED_HEADERS
 from homeport.node.nginx.outbound import OutboundCompiler
 from homeport.node.nginx.pages import STATUS_TEXTS, answer, page, sub_status_is
 from homeport.node.nginx.patterns import expression
+from homeport.node.nginx.rule_names import rule_name, taken_by
 from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import CONTENT_ROOT
@@ -471,7 +472,11 @@ class _RuleWriter:
     def _on_hit(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
         """What a rule does in one block where it applies; None where that takes more, or nothing."""
         does = self._does(rule, texts)
-        return None if does is None else (*self._trace.matched(rule), *does)
+        if does is None:
+            return None
+        ends = isinstance(rule.action, RedirectTo | Respond | Abort)
+        counted = (taken_by(rule_name("rewrite", rule.name, folder=rule.base)),) if ends else ()
+        return (*self._trace.matched(rule), *counted, *does)
 
     def _does(self, rule: RewriteRule, texts: "_Texts") -> tuple[Node, ...] | None:
         match rule.action:

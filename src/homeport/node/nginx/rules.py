@@ -8,10 +8,12 @@ Most folders have one rule that matches everything, which then stands in the fol
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.http_pools import back_to
 from homeport.node.nginx.pages import answer, owner_line, page, sub_status_is
+from homeport.node.nginx.rule_names import RuleName, rule_name, taken_by
 from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
@@ -39,7 +41,8 @@ _TARGET = Variable("homeport_target")
 _KIND = Variable("homeport_kind")
 _DISPATCH_STATUS = "418"
 """No file and nothing in nginx answers it, and what applications answer is not looked at."""
-_NOT_FOUND = Refuse(status=404)
+_MOST_TOLD_APART = 200
+"""Rules of a site's folders that are counted each; where there are more, equal ones of several folders are one."""
 _WORDS = {
     403: ("Forbidden", "This site does not allow this."),
     404: ("Not found", "There is nothing at this address, or it may not be served."),
@@ -54,14 +57,14 @@ PassAgain = Callable[[ProxyToPool], Sequence[Node]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Folder:
-    """The rules of one folder: those that must be told apart, and the one for what is left.
+    """The rules of one folder: those that must be tried first, and the one for what is left.
 
     `exact`: `path` is that of a single address.
     """
 
     path: str
     rules: tuple[Rule, ...]
-    last: Action
+    last: Rule
     variable: Variable
     configuration: FolderConfiguration
     exact: bool = False
@@ -69,6 +72,14 @@ class _Folder:
     @property
     def looks_at_disk(self) -> bool:
         return any(rule.resource_type is not ResourceType.UNSPECIFIED for rule in self.rules)
+
+
+class _Target(NamedTuple):
+    """What a location does; `counted` is the name that its requests are counted under."""
+
+    configuration: FolderConfiguration
+    action: Action
+    counted: RuleName
 
 
 class RuleCompiler:
@@ -95,13 +106,12 @@ class RuleCompiler:
         self._trace = trace
         self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
+        names = {name_of(rule) for folder in self._folders for rule in (*folder.rules, folder.last)}
+        self._tells_folders_apart = len(names) <= _MOST_TOLD_APART
         targets = [
-            (folder.configuration, action)
+            self._target(folder, rule)
             for folder in self._folders
-            for action in (
-                *(rule.action for rule in folder.rules),
-                *([folder.last] if _stands_apart(folder) else []),
-            )
+            for rule in (*folder.rules, *([folder.last] if _stands_apart(folder) else []))
         ]
         proxied = (target for target in self._actions() if isinstance(target[1], ProxyToPool))
         self._started = {
@@ -111,8 +121,14 @@ class RuleCompiler:
 
     def _actions(self) -> Iterator[tuple[FolderConfiguration, Action]]:
         for folder in self._folders:
-            yield from ((folder.configuration, rule.action) for rule in folder.rules)
-            yield folder.configuration, folder.last
+            yield from ((folder.configuration, rule.action) for rule in (*folder.rules, folder.last))
+
+    def _target(self, folder: _Folder, rule: Rule) -> _Target:
+        return _Target(folder.configuration, rule.action, self._counted(rule))
+
+    def _counted(self, rule: Rule) -> RuleName:
+        name = name_of(rule)
+        return name if self._tells_folders_apart else replace(name, folder="")
 
     def filters(self) -> list[Node]:
         """Keep rewrite rules from a request that is refused by its own URL: its folder's location does that."""
@@ -136,10 +152,7 @@ class RuleCompiler:
         if self._names:
             nodes.append(directive("error_page", _DISPATCH_STATUS, "=", _TARGET))
         nodes += [location for folder in self._folders for location in self._locations(folder)]
-        nodes += [
-            block("location", name, body=self._body(configuration, action))
-            for (configuration, action), name in self._names.items()
-        ]
+        nodes += [block("location", name, body=self._body(target)) for target, name in self._names.items()]
         nodes += [
             block(
                 "location",
@@ -183,8 +196,7 @@ class RuleCompiler:
 
     def _map(self, folder: _Folder) -> Node:
         entries = [
-            Entry(Plain(_key(rule)), (self._names[folder.configuration, rule.action],))
-            for rule in folder.rules
+            Entry(Plain(_key(rule)), (self._names[self._target(folder, rule)],)) for rule in folder.rules
         ]
         source = Text(Variable("request_method"), " ", _KIND, " ", Variable("uri"))
         return block("map", source, folder.variable, body=[directive("volatile"), *entries])
@@ -212,12 +224,12 @@ class RuleCompiler:
         usual = folder.configuration.usual_file
         if usual is None or not _reads_files(folder):
             return []
-        return [If(usual, (*self._trace.took(folder.last), directive("break")))]
+        return [If(usual, (*self._took(self._target(folder, folder.last)), directive("break")))]
 
     def _last(self, folder: _Folder) -> Sequence[Node]:
         if not _stands_apart(folder):
-            return self._body(folder.configuration, folder.last)
-        name = self._names[folder.configuration, folder.last]
+            return self._body(self._target(folder, folder.last))
+        name = self._names[self._target(folder, folder.last)]
         return [
             directive("error_page", _DISPATCH_STATUS, "=", _TARGET),
             directive("set", _TARGET, name),
@@ -246,9 +258,13 @@ class RuleCompiler:
             If(_TARGET, (directive("return", _DISPATCH_STATUS),)),
         ]
 
-    def _body(self, configuration: FolderConfiguration, action: Action) -> Sequence[Node]:
+    def _took(self, target: _Target) -> list[Node]:
+        return [taken_by(target.counted), *self._trace.took(target.action)]
+
+    def _body(self, target: _Target) -> Sequence[Node]:
+        configuration, action, _ = target
         return [
-            *self._trace.took(action),
+            *self._took(target),
             *configuration.before(action),
             *self._action(configuration, action),
             *configuration.around(action),
@@ -280,6 +296,16 @@ class RuleCompiler:
             sub_status_is(str(action.sub_status)),
             *answer(str(action.status), page(title, text, owner=owner)),
         ]
+
+
+def name_of(rule: Rule) -> RuleName:
+    """Name a rule for metrics; a refusal that is no handler's by the finding that explains it."""
+    match rule.action:
+        case FastCgi(pool=pool) | ProxyToPool(pool=pool):
+            return rule_name("handlers", rule.handler, folder=rule.folder, pool=pool)
+        case Refuse(code=code) if code and not rule.handler:
+            return rule_name("web.config", code, folder=rule.folder)
+    return rule_name("handlers", rule.handler, folder=rule.folder)
 
 
 def pattern(rule: Rule) -> str:
@@ -344,7 +370,7 @@ def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Fol
     }
     folders = []
     for at, (path, source) in enumerate(sources.items()):
-        rules, last = _reached([rule for rule in plan.rules if rule.folder == source])
+        rules, last = _reached([rule for rule in plan.rules if rule.folder == source], folder=source)
         folders.append(
             _Folder(
                 path=path,
@@ -366,17 +392,17 @@ def _executed(settings: Iterable[FolderSettings]) -> Iterable[str]:
     return dict.fromkeys(urls)
 
 
-def _reached(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], Action]:
+def _reached(rules: Sequence[Rule], *, folder: str) -> tuple[tuple[Rule, ...], Rule]:
     """Drop the rules that can never be reached, and find the one for what is left."""
     reached: list[Rule] = []
     for rule in rules:
         if _takes_everything(rule):
-            return tuple(reached), rule.action
+            return tuple(reached), rule
         reached.append(rule)
     if reached and _takes_everything_there_is(reached[-1]):
         # Nothing follows: what is not on disk is not found, which is what serving the file comes to.
-        return tuple(reached[:-1]), reached[-1].action
-    return tuple(reached), _NOT_FOUND
+        return tuple(reached[:-1]), reached[-1]
+    return tuple(reached), Rule(folder=folder, action=Refuse(status=404))
 
 
 def _stands_apart(folder: _Folder) -> bool:
@@ -385,13 +411,15 @@ def _stands_apart(folder: _Folder) -> bool:
     Where error answers of an application are looked at, the status that leads from rule to rule must not be among
     those that are.
     """
-    return bool(folder.rules) and folder.configuration.errors.looks_at(folder.last)
+    return bool(folder.rules) and folder.configuration.errors.looks_at(folder.last.action)
 
 
 def _reads_files(folder: _Folder) -> bool:
     """Tell whether nothing but files answers GET and HEAD."""
     reads = {ANY_VERB, "GET", "HEAD"}
-    return isinstance(folder.last, StaticFiles) and all(reads.isdisjoint(rule.verbs) for rule in folder.rules)
+    return isinstance(folder.last.action, StaticFiles) and all(
+        reads.isdisjoint(rule.verbs) for rule in folder.rules
+    )
 
 
 def _takes_everything(rule: Rule) -> bool:

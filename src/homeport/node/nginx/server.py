@@ -28,6 +28,7 @@ from homeport.node.nginx.pages import (
 )
 from homeport.node.nginx.preview_door import PreviewDoor
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
+from homeport.node.nginx.rule_names import rule_name, taken_by
 from homeport.node.nginx.rules import RuleCompiler
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.trace_header import TraceHeader
@@ -116,7 +117,14 @@ def _visitors(
     ]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
-        return [*head, block("location", "/", body=[sub_status_is("8"), *answer("403", stopped)])]
+        return [
+            *head,
+            block(
+                "location",
+                "/",
+                body=[taken_by(rule_name("stopped")), sub_status_is("8"), *answer("403", stopped)],
+            ),
+        ]
     nodes = [
         *head,
         directive("root", Text(site.content_root)),
@@ -148,9 +156,8 @@ def _transport(site: SiteServer) -> list[Node]:
     if site.https_only and site.https_port is not None:
         port = "" if site.https_port == _HTTPS_PORT else f":{site.https_port}"
         target = Text("https://", Variable("host"), port, Variable("request_uri"))
-        nodes.append(
-            If(Variable("scheme"), (directive("return", "301", target),), operator="=", operand="http")
-        )
+        body = (taken_by(rule_name("httpsOnly")), directive("return", "301", target))
+        nodes.append(If(Variable("scheme"), body, operator="=", operand="http"))
     if site.minimum_tls == "1.3":
         old = page("Forbidden", "This site takes connections with TLS 1.3 or newer only.")
         nodes += [
@@ -160,7 +167,9 @@ def _transport(site: SiteServer) -> list[Node]:
                 operator="=",
                 operand="TLSv1.2",
             ),
-            block("location", "=", _OLD_TLS, body=answer("403", old)),
+            block(
+                "location", "=", _OLD_TLS, body=[taken_by(rule_name("minTlsVersion")), *answer("403", old)]
+            ),
         ]
     return nodes
 
