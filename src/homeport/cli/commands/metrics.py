@@ -38,7 +38,7 @@ def metrics(
 def _row(counts: dict[str, Any]) -> tuple[str, ...]:
     mean = counts["seconds"] / counts["requests"] * 1000
     return (
-        *(counts["site"], counts["rule"], counts["folder"], counts["pool"], str(counts["requests"])),
+        *(counts["site"], counts["rule"], counts["folder"] or "-", counts["pool"], str(counts["requests"])),
         *(str(counts["statuses"].get(each, 0)) for each in _CLASSES),
         *(f"{mean:.1f} ms", _size(counts["bytes_sent"]), _size(counts["bytes_received"])),
     )
