@@ -27,6 +27,7 @@ if path == "/write":
 if path == "/read": return open("note.txt").read() + "|" + open("/home/data/shared.txt").read()
 if path == "/names": return os.environ["WEBSITE_SITE_NAME"] + " " + os.environ["WEBSITE_HOSTNAME"] + " " + preview
 if path == "/end": os._exit(1)
+if path == "/raise": return os.environ["MISSING_THING"]
 print("asked for", path, flush=True)
 import tiny
 return VERSION + " with tiny " + tiny.VERSION
@@ -178,6 +179,11 @@ def test_a_preview_serves_an_old_version_with_its_packages_beside_the_live_site(
         # One that ends in the middle of a request ends alone.
         assert visitor.get("/end").status_code == 500
         assert set(processes) <= set(shop.platform.workers())
+        # Its error pages name the command that tells why, and what is told is not told of the live site.
+        assert visitor.get("/raise").status_code == 500
+        why = shop.platform.homeport("why", host.partition(".")[0], check=False)
+        assert (why.returncode, "'MISSING_THING'" in why.stdout) == (1, True)
+        assert shop.platform.json("why", SITE)["causes"] == []
         short = preview["id"]
         log = shop.home / f"LogFiles/Application/preview-{short}-"
         eventually(
@@ -194,6 +200,8 @@ def test_a_preview_serves_an_old_version_with_its_packages_beside_the_live_site(
     assert set(shop.platform.workers()) == set(processes)
     assert live(shop) == "2.0 with tiny 2.0"
     assert shop.end(shop.old) == 404
+    ended = shop.platform.homeport("why", host.partition(".")[0], check=False)
+    assert (ended.returncode, "begin it again" in ended.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("identity", ["none", "..%2f..%2fx", "%2e%2e", "a" * 101, "x%00y", "x%0ay", "$host"])

@@ -139,9 +139,9 @@ class ScmClient:
         found: dict[str, Any] = response.json()
         return found
 
-    def why(self) -> dict[str, Any]:
-        """Return why the site does not start: causes with their evidence, and its pools."""
-        response = self._get("/api/homeport/why")
+    def why(self, *, preview: str | None = None) -> dict[str, Any]:
+        """Return why the site, or its preview of that id, does not start: causes with their evidence, and its pools."""
+        response = self._get(f"/api/homeport/why{f'?preview={preview}' if preview else ''}")
         self._check(response)
         found: dict[str, Any] = response.json()
         return found

@@ -16,6 +16,8 @@ LIVE_HOME = "/live/home"
 """Where the sandbox of a preview shows the home of the live site."""
 STAGING = "data/.homeport/previews"
 """Below the site's home: where the SCM app prepares what the agent then takes."""
+PREVIEW_ID_LENGTH = 8
+"""Hexadecimal digits that stand for a deployment in the name of its preview."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _BEGINS_WITH_HASH = re.compile(r"[0-9a-f]{8}[0-9a-f-]*")
 _NAME = re.compile(r".+--preview-[0-9a-f]{8}")
@@ -30,8 +32,8 @@ def preview_id(deployment: str) -> str:
     if not _ID.fullmatch(deployment):
         raise Invalid("A preview is that of a deployment, named by its id.")
     if _BEGINS_WITH_HASH.fullmatch(deployment):
-        return deployment[:8]
-    return hashlib.sha256(deployment.encode()).hexdigest()[:8]
+        return deployment[:PREVIEW_ID_LENGTH]
+    return hashlib.sha256(deployment.encode()).hexdigest()[:PREVIEW_ID_LENGTH]
 
 
 def preview_name(site: str, short: str) -> str:

@@ -420,19 +420,29 @@ class HostedSite:
         return newest_fault(log, server=self.desired.hostnames[0], now=datetime.now(UTC))
 
     async def run_in_sandbox(
-        self, program: Sequence[str], *, mounts: Sequence[Mount], output: int, environment: Mapping[str, str]
+        self,
+        program: Sequence[str],
+        *,
+        mounts: Sequence[Mount],
+        stdin: int,
+        output: int,
+        environment: Mapping[str, str],
     ) -> Process:
         """Run a program of the platform as the site's user, without a pool (installing a runtime, say)."""
         return await self._launch(
             tuple(program),
             environment=environment,
-            mounts=tuple(mounts),
-            stdin=None,
+            mounts=(*self._own_mounts(), *mounts),
+            stdin=stdin,
             output=output,
             inherited=(),
         )
 
     _preview_token = ""
+
+    def _own_mounts(self) -> tuple[Mount, ...]:
+        """What every sandbox of it shows besides its home."""
+        return ()
 
     @property
     def _known(self) -> DesiredSite:
@@ -782,7 +792,7 @@ class HostedSite:
         )
 
     def _runtime_mounts(self) -> tuple[Mount, ...]:
-        return base_mounts({runtime.base for runtime in self.desired.runtimes})
+        return (*base_mounts({runtime.base for runtime in self.desired.runtimes}), *self._own_mounts())
 
 
 def pool_limits(plan: FastCgiPool) -> PoolLimits:

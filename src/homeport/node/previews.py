@@ -121,8 +121,8 @@ class HostedPreview(HostedSite):
     def _prepare(self) -> None:
         prepare_outer_folder(self._node.layout, self.desired, web_group=self._node.web_group)
 
-    def _runtime_mounts(self) -> tuple[Mount, ...]:
-        return (*super()._runtime_mounts(), Mount(source=self._live, target=LIVE_HOME, writable=True))
+    def _own_mounts(self) -> tuple[Mount, ...]:
+        return (Mount(source=self._live, target=LIVE_HOME, writable=True),)
 
     def _log_file(self, path: str) -> LogFile:
         """Give a log in the live site's LogFiles, with the preview's name in its own."""

@@ -5,15 +5,15 @@ Nothing is written into a tenant's folder by the agent itself: the copying runs 
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homeport.model.errors import Conflict, HomeportError, Unavailable
 from homeport.node.hosted_site import HostedSite
 from homeport.node.layout import NodeLayout
-from homeport.node.platform_view import base_mounts, check_base, platform_mounts, platform_program
+from homeport.node.platform_view import base_mounts, check_base, platform_program
 from homeport.node.sandbox import Mount
+from homeport.node.site_programs import run_in_site
 from homeport.runtimes.gallery import Gallery, Resolution
 from homeport.runtimes.place import Placement, place_program, removal_program
 from homeport.runtimes.seed import Seed, prepare_seed
@@ -21,7 +21,6 @@ from homeport.runtimes.seed import Seed, prepare_seed
 _PLACE = platform_program("homeport.runtimes.place")
 Progress = Callable[[str, float], None]
 _LONGEST_SECONDS = 1800.0
-_OUTPUT_BYTES = 1024 * 1024
 _TEMPLATE = "/opt/homeport/template"
 _PREPARED = 0.7
 """How much of the whole is done when the Python is prepared."""
@@ -88,29 +87,9 @@ def _prepare(
 
 
 async def _run_in_site(site: HostedSite, line: Sequence[str], *, mounts: Sequence[Mount]) -> None:
-    read_end, write_end = os.pipe()
-    try:
-        process = await site.run_in_sandbox(
-            line,
-            mounts=(*platform_mounts(), *mounts),
-            output=write_end,
-            environment={"PATH": "/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8"},
-        )
-    finally:
-        os.close(write_end)
-    reading = asyncio.create_task(asyncio.to_thread(_read_all, read_end))
-    try:
-        output = await asyncio.wait_for(asyncio.shield(reading), _LONGEST_SECONDS)
-    except TimeoutError as error:
-        raise Unavailable(
-            f"The site's folder could not be written within {_LONGEST_SECONDS / 60:g} minutes; the attempt was ended."
-        ) from error
-    finally:
-        if not reading.done():
-            process.kill()
-            await reading
-    if await process.wait() != 0:
-        raise _failure(output.decode(errors="replace"))
+    code, output = await run_in_site(site, line, mounts=mounts, seconds=_LONGEST_SECONDS)
+    if code != 0:
+        raise _failure(output)
 
 
 def _failure(output: str) -> HomeportError:
@@ -121,8 +100,3 @@ def _failure(output: str) -> HomeportError:
         return Conflict(str(error["message"])[:500], code=str(error["code"])[:50])
     except (ValueError, KeyError, TypeError):
         return Unavailable(f"Python could not be put into the site: {last[-500:] or 'it said nothing'}")
-
-
-def _read_all(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(_OUTPUT_BYTES)

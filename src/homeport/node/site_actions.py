@@ -3,10 +3,10 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from homeport.model.errors import Invalid
+from homeport.model.errors import Invalid, NotFound
+from homeport.node.diagnosis import diagnose_preview, hosting_facts
 from homeport.node.local_api import Progress
 from homeport.node.python_stacks import python_stacks
 from homeport.node.site_control import Action
@@ -82,15 +82,7 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         return {}
 
     async def show_hosting(_: Mapping[str, Any], _progress: Progress) -> object:
-        seen = site.observed()
-        fault = await asyncio.to_thread(site.newest_answer_fault) if site.plan.http_pools else None
-        return {
-            "state": site.desired.state.value,
-            "pools": seen["pools"],
-            "processes": seen["processes"],
-            "answer_fault": fault and asdict(fault),
-            "memory": {"limit": site.desired.limits.memory_bytes, "kills": site.memory_kills()},
-        }
+        return await hosting_facts(site)
 
     async def start_preview(request: Mapping[str, Any], _progress: Progress) -> object:
         return await site.start_preview(_deployment(request))
@@ -101,6 +93,15 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
 
     async def list_previews(_: Mapping[str, Any], _progress: Progress) -> object:
         return [preview.to_json() for preview in site.previews]
+
+    async def why_preview(request: Mapping[str, Any], _progress: Progress) -> object:
+        wanted = _deployment(request)
+        for preview in site.previews:
+            if wanted in (preview.deployment, preview.short):
+                return {"answer": await diagnose_preview(preview)}
+        raise NotFound(
+            f"There is no preview '{wanted}' any more: begin it again, then ask while it is there."
+        )
 
     return {
         "gallery": list_gallery,
@@ -117,6 +118,7 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         "preview": start_preview,
         "end-preview": end_preview,
         "previews": list_previews,
+        "why-preview": why_preview,
     }
 
 

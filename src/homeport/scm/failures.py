@@ -20,7 +20,10 @@ _MOST_LOOKED_AT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failure; every text is the site's own and is not trusted. `kind` is `startup` or `request`."""
+    """One failure; every text is the site's own and is not trusted.
+
+    `kind` is `startup` or `request`, `preview` the deployment in whose preview it happened, empty for the live site.
+    """
 
     id: str
     time: str
@@ -31,6 +34,7 @@ class Failure:
     handler: str
     method: str
     path: str
+    preview: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object of the API."""
@@ -65,7 +69,7 @@ class Failures:
             return None
         if not isinstance(value, dict):
             return None
-        names = ("time", "headline", "traceback", "kind", "python", "handler", "method", "path")
+        names = ("time", "headline", "traceback", "kind", "python", "handler", "method", "path", "preview")
         texts = {name: _text(value.get(name)) for name in names}
         return Failure(id=identity, **texts)
 

@@ -60,6 +60,8 @@ class Incidents:
             "handler": self._handler,
         }
         report.update(details)
+        if "HOMEPORT_PREVIEW" in os.environ:  # its LogFiles are those of the live site
+            report["preview"] = os.environ["HOMEPORT_PREVIEW"]
         self._store(incident, report)
         return incident
 

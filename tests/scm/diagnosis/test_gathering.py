@@ -1,5 +1,6 @@
 """What is gathered of a site's pools from what the agent says."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,21 @@ def test_the_lines_of_pools_and_of_the_handler_are_found(tmp_path: Path) -> None
 
     assert places.pop("WSGI_HANDLER") == ("web.config", 3)
     assert list(places.values()) == [("web.config", 8)]
+
+
+def test_reports_and_logs_of_a_preview_are_not_taken_for_those_of_the_site(tmp_path: Path) -> None:
+    reports, logs = tmp_path / "LogFiles/homeport/failures", tmp_path / "LogFiles/Application"
+    reports.mkdir(parents=True)
+    logs.mkdir()
+    (reports / "0a.json").write_text(json.dumps({"kind": "startup", "handler": "live"}))
+    (reports / "0b.json").write_text(json.dumps({"kind": "startup", "preview": "0" * 32}))
+    (logs / "wsgi-1.log").write_text("live")
+    (logs / "preview-00000000-wsgi-1.log").write_text("old")
+
+    live = gather(tmp_path, site="hello", app_settings={}, hosting=None)
+    preview = gather(tmp_path, site="hello", app_settings={}, hosting=None, preview="0" * 32)
+
+    assert [each.id for each in live.failures] == ["0a"]
+    assert [each.id for each in preview.failures] == ["0b"]
+    assert [(log.pool, log.lines) for log in preview.logs] == [("wsgi-1", ("old",))]
+    assert ("wsgi-1", ("live",)) in [(log.pool, log.lines) for log in live.logs]

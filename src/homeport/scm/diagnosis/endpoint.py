@@ -1,7 +1,7 @@
 """`/why` and `GET /api/homeport/why`: why the site does not start, for its owner."""
 
 import asyncio
-from dataclasses import asdict
+import json
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.browser.rendering import Renderer
+from homeport.scm.diagnosis.answer import why_answer
 from homeport.scm.http.answers import json_answer
+from homeport.scm.http.query import query_text
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import SettingsProviders
 
@@ -26,22 +28,13 @@ class WhyEndpoint:
         self._channel = channel
         self._renderer = Renderer(options)
 
-    async def as_json(self, _request: Request) -> Response:
-        """Answer with `{"causes": [...], "pools": [...]}`, the most telling cause first."""
-        evidence, causes = await self._found()
-        return json_answer(
-            {
-                "causes": [
-                    {
-                        **asdict(cause),
-                        "evidence": [{"name": name, "text": text} for name, text in cause.evidence],
-                    }
-                    for cause in causes
-                ],
-                "pools": [asdict(pool) for pool in evidence.pools or ()],
-                "agent": evidence.pools is not None,
-            }
-        )
+    async def as_json(self, request: Request) -> Response:
+        """Answer with `{"causes": [...], "pools": [...]}`, the most telling cause first; with `preview=ID` of a preview."""
+        preview = query_text(request, "preview")
+        if preview:
+            found = await self._channel.ask("why-preview", id=preview)
+            return json_answer(json.loads(found["answer"]))
+        return json_answer(why_answer(*await self._found()))
 
     async def page(self, request: Request) -> Response:
         """GET `/why`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.model.errors import HomeportError
+from homeport.model.preview import preview_id
 from homeport.scm.agent_channel import AgentChannel
 from homeport.scm.checking.content import installed_distributions
 from homeport.scm.checking.packages import requirement_lines
@@ -35,9 +36,18 @@ async def ask_pools(channel: AgentChannel) -> Mapping[str, Any] | None:
 
 
 def gather(
-    home: Path, *, site: str, app_settings: Mapping[str, str], hosting: Mapping[str, Any] | None
+    home: Path,
+    *,
+    site: str,
+    app_settings: Mapping[str, str],
+    hosting: Mapping[str, Any] | None,
+    preview: str = "",
 ) -> Evidence:
-    """Read everything that `find_causes` decides on; what cannot be read is left out."""
+    """Read everything that `find_causes` decides on; what cannot be read is left out.
+
+    `preview` is the deployment whose preview it is about: reports and logs of previews lie among the site's own.
+    """
+    mark = f"preview-{preview_id(preview)}-" if preview else ""
     root = home / "site/wwwroot"
     content = list_content(root)
     plan, pythons = compile_content(home, content, site=site, app_settings=app_settings)
@@ -52,12 +62,12 @@ def gather(
         places=configured_places(plan, content),
         stopped=bool(hosting and hosting.get("state") == "Stopped"),
         findings=plan.findings,
-        failures=tuple(Failures(home).newest()),
+        failures=tuple(each for each in Failures(home).newest() if each.preview == preview),
         pools=None if hosting is None else tuple(_pool(each, plan) for each in hosting.get("pools", ())),
         answer_fault=_answer_fault((hosting or {}).get("answer_fault")),
         memory_limit=memory.get("limit"),
         memory_kills=int(memory.get("kills") or 0),
-        logs=(*_logs(home), *_stdout_logs(home, plan)),
+        logs=(*_logs(home, mark), *_stdout_logs(home, plan, mark)),
         requirements=tuple(requirement_lines(text)),
         installed=frozenset(installed),
         python_folder=python.folder.name if python else "",
@@ -102,11 +112,13 @@ def _command(program: Sequence[str]) -> str:
     return " ".join(part.rpartition("/")[2] for part in named)
 
 
-def _logs(home: Path) -> Sequence[PoolLog]:
-    names = [name for name in _names(home / _LOG_FOLDER) if name.endswith(".log")][:_MOST_LOGS]
+def _logs(home: Path, mark: str) -> Sequence[PoolLog]:
+    """Read the logs of pools whose names begin with `mark`."""
+    found = _names(home / _LOG_FOLDER)
+    names = [name for name in found if name.startswith(mark) and name.endswith(".log")][:_MOST_LOGS]
     return [
         PoolLog(
-            pool=name.removesuffix(".log"),
+            pool=name.removeprefix(mark).removesuffix(".log"),
             file=f"{_LOG_FOLDER}/{name}",
             lines=_last_lines(home / _LOG_FOLDER / name),
         )
@@ -114,11 +126,11 @@ def _logs(home: Path) -> Sequence[PoolLog]:
     ]
 
 
-def _stdout_logs(home: Path, plan: HostingPlan) -> Iterator[PoolLog]:
+def _stdout_logs(home: Path, plan: HostingPlan, mark: str) -> Iterator[PoolLog]:
     """Find what the processes of httpPlatform pools have written into the files that stdoutLogFile names."""
     for pool in plan.http_pools:
         folder, _, prefix = (pool.stdout_log or "").rpartition("/")
-        files = [name for name in _names(home / folder) if prefix and name.startswith(prefix)]
+        files = [name for name in _names(home / folder) if prefix and name.startswith(f"{mark}{prefix}")]
         if files:
             newest = max(files, key=lambda name: _changed(home / folder / name))
             lines = _last_lines(home / folder / newest)
