@@ -219,6 +219,8 @@ def test_the_port_is_told_in_all_three_ways_and_an_empty_variable_is_none(
     inside = (
         '<environmentVariables><environmentVariable name="SERVER_PORT" value="%HTTP_PLATFORM_PORT%"/>'
         '<environmentVariable name="LANG" value=""/>'
+        '<environmentVariable name="PATH" value="%PATH%;D:\\home\\tools"/>'
+        '<environmentVariable name="SITE" value="%WEBSITE_SITE_NAME%"/>'
         '<environmentVariable name="DATA" value="D:\\home\\data"/></environmentVariables>'
     )
     make_app("hp-told", {"web.config": http_platform(inside=inside), "server.py": SLOW})
@@ -230,6 +232,8 @@ def test_the_port_is_told_in_all_three_ways_and_an_empty_variable_is_none(
     assert environment["SERVER_PORT"] == environment["HTTP_PLATFORM_PORT"]
     assert 1026 <= int(environment["SERVER_PORT"]) <= 48000
     assert environment["DATA"] == "/home/data"
+    assert environment["PATH"].endswith("/usr/bin:/bin:/home/tools")
+    assert environment["SITE"] == "hp-told"
     assert "LANG" not in environment
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from homeport.model.site import DesiredSite, SiteName, SiteState
-from homeport.node.site_environment import site_environment
+from homeport.node.site_environment import site_environment, with_references
 
 
 def environment(settings: Mapping[str, str], *, scm: bool = False) -> dict[str, str]:
@@ -48,3 +48,19 @@ def test_settings_of_one_of_the_two_sites_are_not_the_others() -> None:
     settings = {"SCMSITE_A": "1", "MAINSITE_B": "2", "C": "3"}
     assert {"MAINSITE_B", "C"} == settings.keys() & environment(settings).keys()
     assert {"SCMSITE_A", "C"} == settings.keys() & environment(settings, scm=True).keys()
+
+
+def test_configured_values_may_refer_to_what_only_a_process_knows() -> None:
+    written = {
+        "PATH": "%PATH%:/home/tools",
+        "ORIGIN": "https://%website_hostname%/",
+        "KEPT": "100% %NOBODY% %(name)s %HTTP_PLATFORM_PORT%",
+        "LONG": "%APPSETTING_LONG%" * 2,
+    }
+    known = environment({"LONG": "x" * 20_000})
+    assert with_references(written, known) == {
+        "PATH": f"{known['PATH']}:/home/tools",
+        "ORIGIN": "https://hello.localhost/",
+        "KEPT": written["KEPT"],
+        "LONG": written["LONG"],
+    }

@@ -43,7 +43,7 @@ from homeport.node.sandbox import Mount, Sandbox
 from homeport.node.sandboxed import memory_file, start_sandboxed
 from homeport.node.site_actions import site_actions
 from homeport.node.site_control import SiteControl
-from homeport.node.site_environment import site_environment
+from homeport.node.site_environment import site_environment, with_references
 from homeport.node.site_home import prepare_site_home
 from homeport.node.site_http_pools import SiteHttpPools, takes_web_sockets
 from homeport.node.site_processes import SandboxRoot
@@ -639,9 +639,10 @@ class HostedSite:
             scm=False,
             list_folder=self._list_folder,
         )
-        environment = dict(self.plan.connection_strings) | site | dict(variables)
+        environment = dict(self.plan.connection_strings) | site | with_references(variables, site)
+        words = with_references({str(at): word for at, word in enumerate(program)}, site)
         return await self._launch(
-            program,
+            tuple(words.values()),
             # On Windows a variable without a value is none.
             environment={name: value for name, value in environment.items() if value},
             mounts=self._runtime_mounts(),
@@ -662,7 +663,8 @@ class HostedSite:
             scm=False,
             list_folder=self._list_folder,
         )
-        environment = dict(self.plan.connection_strings) | site | dict(plan.environment_variables)
+        variables = with_references(dict(plan.environment_variables), site)
+        environment = dict(self.plan.connection_strings) | site | variables
         if start.scoreboard_fd is None or runtime is None:
             return await self._launch(
                 plan.program,

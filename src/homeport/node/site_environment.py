@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from homeport.model.site import DesiredSite
+from homeport.webconfig.bounds import bounded_expand
 from homeport.webconfig.values import ValueMapper
 from homeport.windows.layout import Layout
 from homeport.windows.paths import ListFolder
@@ -68,6 +69,16 @@ def site_environment(
     if not scm:
         mine = _for_linux(mine, list_folder)
     return environment | mine | {f"APPSETTING_{name}": value for name, value in mine.items()}
+
+
+def with_references(values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Expand the `%NAME%`s that are left in configured values by the process's own environment (IIS reference §4.2).
+
+    What the compiler knows it has put in; the rest (`%PATH%`, `%WEBSITE_HOSTNAME%`) only a process has. A value that
+    would become longer than one may be stays as it is.
+    """
+    found = {name: bounded_expand(value, environment) for name, value in values.items()}
+    return {name: values[name] if text is None else text for name, text in found.items()}
 
 
 def _for_linux(settings: Mapping[str, str], list_folder: ListFolder | None) -> dict[str, str]:

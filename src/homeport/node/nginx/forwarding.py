@@ -37,6 +37,7 @@ DROPPED_HEADERS = (
     "X-Forwarded-TlsVersion",
     "X-Homeport-Site",
     "X-Homeport-User",
+    "X-IIS-WindowsAuthToken",
     "X-LiveUpgrade",
     "X-MS-Client-Display-Name",
     "X-MS-Client-Principal",
