@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from homeport.scm.deployments import installed_bytecode
 from homeport.scm.deployments.build_process import IdleTimeout, run_program
 from homeport.scm.deployments.hosting import SitePython
 from homeport.scm.deployments.log import DeploymentLog, Kind
@@ -118,8 +119,9 @@ def build_python(
         used = stage(python)
         if used.base is not None:
             make_environment(run, used, used.base)
-        _install(run, used, required, target)
-        name_final_place(used.folder, python.place or python.folder)
+        place = python.place or python.folder
+        _install(run, used, required, target, place=place)
+        name_final_place(used.folder, place)
         (used.folder / _STAMP).write_text(json.dumps(_stamp(used, required)))
     _choose_web_config(run, used, target)
     _collect_static(run, used, target)
@@ -231,25 +233,37 @@ def _read_stamp(folder: Path) -> object:
         return ""
 
 
-def _install(run: BuildRun, python: SitePython, required: Required, target: Path) -> None:
+def _install(run: BuildRun, python: SitePython, required: Required, target: Path, *, place: Path) -> None:
+    """Install into a Python that will be at `place`."""
     shown = required.source
-    place = target / shown
+    lines = target / shown
     if shown in SOURCES[1:]:
-        place = run.options.staging / "requirements.txt"
-        place.write_text("".join(f"{line}\n" for line in required.lines))
+        lines = run.options.staging / "requirements.txt"
+        lines.write_text("".join(f"{line}\n" for line in required.lines))
     if uv := _usable_uv(run, python):
         run.log.child(f"Installing {shown} with uv into {python}.")
-        line = [uv, "pip", "install", "--python", str(python.program), "--compile-bytecode", "--no-progress"]
-        if run.program([*line, "--color", "never", "-r", str(place)], directory=target, kind=_uv_kind) == 0:
+        line = [uv, "pip", "install", "--python", str(python.program), "--no-progress", "--color", "never"]
+        if run.program([*line, "-r", str(lines)], directory=target, kind=_uv_kind) == 0:
+            _compile(run, python, place)
             return
         # uv is stricter in places (one index per package, old version texts): pip has the last word.
         run.log.child("uv could not install them; trying pip.", Kind.WARNING)
     else:
         run.log.child(f"Installing {shown} with pip into {python}.")
     line = [str(python.program), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    code = run.program([*line, "-r", str(place)], directory=target)
+    code = run.program([*line, "-r", str(lines)], directory=target)
     if code != 0:
         raise BuildFailed(f"pip could not install {shown}: it ended with exit code {code}.")
+
+
+def _compile(run: BuildRun, python: SitePython, place: Path) -> None:
+    """Give the packages in a Python, which will be at `place`, their compiled code; pip does that by itself."""
+    program, store = installed_bytecode.__file__, run.options.home / ".cache/homeport/bytecode"
+    for packages in python.folder.glob("lib/python3*/site-packages"):
+        final = place / packages.relative_to(python.folder)
+        line = [str(python.program), "-I", "-S", "-B", program, str(packages), str(final), str(store)]
+        if (code := run.program(line, directory=run.options.home)) != 0:
+            raise BuildFailed(f"The installed packages could not be compiled: exit code {code}, see above.")
 
 
 def _uv_kind(line: str) -> Kind:
