@@ -109,6 +109,22 @@ def test_requirements_go_into_the_runtime_that_web_config_names(
         assert next(kind for text, kind in said.items() if "+ tiny==1.0" in text) == 0
 
 
+def test_a_package_that_changes_without_changing_its_size_runs_its_new_code(
+    scm: ScmProcess, install: Callable[..., Path]
+) -> None:
+    runtime = install(scm)
+    said = []
+    for name in ("one", "two", "one"):
+        package = wheel("tiny", {"tiny.py": f"NAME = '{name}'\n"})
+        scm.deploy(files(**{"wheels/tiny-1.0-py3-none-any.whl": package}))
+        line = [runtime / "bin/python", "-B", "-c", "import tiny; print(tiny.NAME, tiny.__cached__)"]
+        said.append(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
+
+    assert [name for name, _ in said] == ["one", "two", "one"]
+    assert all(Path(cached).is_file() for _, cached in said)
+    assert "Byte code: 1 compiled" in scm.log_text(scm.latest()["id"])
+
+
 def test_settings_of_pip_that_uv_does_not_read_choose_pip(
     start_scm: Callable[..., ScmProcess], install: Callable[..., Path]
 ) -> None:

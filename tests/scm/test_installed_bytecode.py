@@ -167,7 +167,7 @@ def test_it_runs_in_every_python_that_it_is_for(site: Site) -> None:
         program = [python.executable, "-I", "-S", "-B", installed_bytecode.__file__]
         line = list(map(str, [*program, site.next, site.live, site.store]))
         done = subprocess.run(line, capture_output=True, text=True, check=True)
-        assert done.stdout == "Compiled 1 modules; 0 had been compiled before.\n"
+        assert done.stdout == "Byte code: 1 compiled, 0 brought back.\n"
     tags = {"cpython-{}{}".format(*python.version) for python in pythons}
     assert {path.name.split(".")[1] for path in site.next.glob("__pycache__/tiny.*")} == tags
     assert tags

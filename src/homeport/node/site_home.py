@@ -103,7 +103,8 @@ def _write_identity(folder: Path, site: DesiredSite) -> None:
         "passwd": f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n{site.name}:x:{user}:{user}::/home:/bin/bash\n",
         "group": f"root:x:0:\n{site.name}:x:{user}:\n",
         "hosts": f"127.0.0.1 localhost {site.name}\n::1 localhost ip6-localhost\n",
-        "resolv.conf": f"nameserver {NAMESERVER}\n"
+        # The way there is short, so a question without an answer was lost: ask again after one second, not five.
+        "resolv.conf": f"nameserver {NAMESERVER}\noptions timeout:1 attempts:5\n"
         if os.geteuid() == 0
         else Path("/etc/resolv.conf").read_text(),
     }

@@ -214,4 +214,4 @@ def _is_source(entry: "os.DirEntry[str]") -> bool:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # of the packages' code
     counts = bring_up_to_date(Packages(*sys.argv[1:3]), Store(sys.argv[3], sys.argv[2]))
-    sys.stdout.write("Compiled {} modules; {} had been compiled before.\n".format(*counts))
+    sys.stdout.write("Byte code: {} compiled, {} brought back.\n".format(*counts))
