@@ -460,11 +460,15 @@ def test_lftp_mirrors_a_folder(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "down/page.html").read_text() == "<p>"
 
 
-def test_an_upload_that_breaks_off_is_said_to_have_broken_off_and_can_be_resumed(server: Server) -> None:
+@pytest.mark.parametrize("private", [False, True])
+def test_an_upload_that_breaks_off_is_said_to_have_broken_off_and_can_be_resumed(
+    private: bool, server: Server
+) -> None:
     content = os.urandom(3_000_000)
     server.platform.homeport("site", "set", "other", "--ftps-state", "AllAllowed")
     with server.session("other") as client:
-        client.prot_c()
+        if not private:
+            client.prot_c()
         client.voidcmd("TYPE I")
         data = client.transfercmd("STOR /data/cut.bin")
         data.sendall(content[:2_000_000])
@@ -477,6 +481,33 @@ def test_an_upload_that_breaks_off_is_said_to_have_broken_off_and_can_be_resumed
         assert get(client, "/data/cut.bin") == content
         client.delete("/data/cut.bin")
     server.platform.homeport("site", "set", "other", "--ftps-state", "FtpsOnly")
+
+
+def test_an_upload_is_whole_where_the_client_closes_without_a_word_and_has_read_none(server: Server) -> None:
+    """As .NET's client does, and every client of TLS 1.3 that only writes."""
+    content = os.urandom(3_000_000)
+    with server.session() as client:
+        client.voidcmd("TYPE I")
+        with client.transfercmd("STOR /data/silent.bin") as data:
+            data.sendall(content)
+        assert client.voidresp().startswith("226")
+        assert get(client, "/data/silent.bin") == content
+        client.delete("/data/silent.bin")
+
+
+def test_data_connections_take_up_the_tls_session_of_the_control_connection(server: Server) -> None:
+    """Clients warn where they cannot, and some refuse."""
+    with server.session() as client:
+        port = client.makepasv()[1]
+        session = client.sock.session  # type: ignore[union-attr]
+        with socket.create_connection(("localhost", port), SECONDS) as raw:
+            client.putcmd("NLST /")
+            with server.context.wrap_socket(raw, server_hostname="localhost", session=session) as data:
+                assert data.session_reused
+                while data.recv(65536):
+                    pass
+        assert client.getresp().startswith(("125", "150"))
+        assert client.voidresp().startswith("226")
 
 
 def reset(connection: socket.socket) -> None:

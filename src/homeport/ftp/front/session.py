@@ -6,7 +6,7 @@ import socket
 import structlog
 
 from homeport.ftp.commands import FEATURES_REPLY, PASSED_ON, read_command
-from homeport.ftp.front.certificate import Certificate
+from homeport.ftp.front.certificate import Certificate, DataContext
 from homeport.ftp.front.control_connection import ControlConnection
 from homeport.ftp.front.data_connections import DataConnection, listen
 from homeport.ftp.front.options import FrontOptions
@@ -201,7 +201,7 @@ class Session:
             return
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
-        context = self._certificate.context() if self._private_data else None
+        context = DataContext(self._certificate.context()) if self._private_data else None
         self._end_transfers_before()
         data = DataConnection(listener, ours, client=client.address, context=context)
         transfer = asyncio.create_task(data.run())
