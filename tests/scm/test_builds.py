@@ -361,6 +361,23 @@ def test_nothing_is_installed_when_nothing_changed(offline: ScmProcess) -> None:
     assert "Installing requirements.txt" in third
 
 
+def test_the_log_tells_what_earlier_builds_brought_from_what_somebody_installed(
+    offline: ScmProcess, tmp_path: Path
+) -> None:
+    runtime = offline.home / "python3117x64"
+    (runtime / "Lib").symlink_to(next(runtime.glob("lib/python3*")))
+    (tmp_path / "mine-1.0-py3-none-any.whl").write_bytes(wheel("mine", {"mine.py": ""}))
+    offline.deploy(files(**plain("1.0")))
+    pip = [runtime / "bin/python", "-m", "pip", "install", "-q", "--no-index"]
+    line = [*pip, "--find-links", tmp_path, "mine"]
+    subprocess.run(line, check=True)
+    offline.deploy(files(**{"requirements.txt": "django\n"}))
+
+    log = offline.log_text(offline.latest()["id"])
+    assert "by earlier deployments, and in no requirements file now: tiny." in log
+    assert "Installed by hand into python3117x64 and in no requirements file: mine." in log
+
+
 def test_a_build_that_fails_changes_no_package(offline: ScmProcess) -> None:
     offline.deploy(files(**plain("1.0")))
     before = sorted(str(path) for path in (offline.home / "python3117x64").rglob("*"))

@@ -9,6 +9,7 @@ import pytest
 
 from homeport.model.finding import Finding, Severity
 from homeport.scm.checking.content import check_folder, check_site
+from homeport.scm.deployments.build_note import BuildNote, read_build_note, write_build_note
 
 CONFIG = r"""<configuration>
   <appSettings>
@@ -187,6 +188,23 @@ def test_packages_that_are_only_in_the_extension_are_named(tmp_path: Path) -> No
     (finding,) = check_site(home, name="hello", app_settings={})
     assert finding.code == "packages.only-in-extension"
     assert finding.message == "Installed by hand into python3117x64 and in no requirements file: requests."
+
+
+def test_packages_of_earlier_builds_are_not_called_installed_by_hand(tmp_path: Path) -> None:
+    home = site(tmp_path, GOOD | {"requirements.txt": "pip\n"})
+    note = BuildNote(brought=("Flask-1.dist-info", "requests-0.9.dist-info"))  # requests 1 came later
+    write_build_note(home / "python3117x64", note)
+    by_build, by_hand = sorted(check_site(home, name="hello", app_settings={}), key=lambda each: each.code)
+    assert (by_build.code, by_hand.code) == ("packages.no-longer-required", "packages.only-in-extension")
+    assert by_build.message.startswith("Installed into python3117x64 by earlier deployments")
+    assert by_build.message.endswith(": flask.")
+    assert by_hand.message.endswith(": requests.")
+
+
+@pytest.mark.parametrize("note", [b"[]", b"{", b'{"stamp": 3, "brought": {"a": 1}}', b"null"])
+def test_a_damaged_note_of_a_build_says_nothing(tmp_path: Path, note: bytes) -> None:
+    (tmp_path / ".homeport-build.json").write_bytes(note)
+    assert read_build_note(tmp_path) == BuildNote()
 
 
 @pytest.mark.parametrize(

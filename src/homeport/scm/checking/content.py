@@ -25,6 +25,7 @@ from homeport.scm.checking.packages import (
 from homeport.scm.checking.places import configured_places
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
+from homeport.scm.deployments.build_note import distributions, read_build_note
 from homeport.scm.deployments.hosting import compile_content, packages_of
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
@@ -36,6 +37,7 @@ MOST_SOURCE_BYTES = 4 * 1024 * 1024
 """Python source that is read, all files together."""
 MOST_FINDINGS = 300
 _METADATA_BYTES = 1024 * 1024
+_SHOWN_NAMES = 12
 _ARCHIVE_BYTES = 64 * 1024 * 1024
 _MOST_MEMBERS = 5000
 _REQUIREMENTS = re.compile(r"(?i)requirements[\w.-]*\.txt")
@@ -434,16 +436,34 @@ def _check_included(content: Content, text: str, *, file: str) -> Iterator[Findi
 
 
 def _check_installed(installed: Path, lines: Sequence[str], version: tuple[int, ...]) -> Iterator[Finding]:
+    from packaging.utils import canonicalize_name
+
     known = installed_distributions(installed)
     extra = extra_packages(known, required_names(lines), version=version)
-    if extra:
-        shown = ", ".join(extra[:12]) + (f" and {len(extra) - 12} more" if len(extra) > 12 else "")
+    python = next((each for each in installed.parents if (each / "pyvenv.cfg").is_file()), installed)
+    there = set(distributions(installed)).intersection(read_build_note(python).brought)
+    brought = {canonicalize_name(name.partition("-")[0]) for name in there}
+    by_builds = [name for name in extra if name in brought]
+    if by_builds:
+        yield Finding(
+            severity=Severity.INFO,
+            code="packages.no-longer-required",
+            message=f"Installed into {python.name} by earlier deployments, and in no requirements file now: {_some(by_builds)}.",
+            remedy="Uninstall what the site does not use (python.exe -m pip uninstall …), and add what it does to requirements.txt.",
+        )
+    by_hand = [name for name in extra if name not in brought]
+    if by_hand:
         yield Finding(
             severity=Severity.INFO,
             code="packages.only-in-extension",
-            message=f"Installed by hand into {installed.parents[1].name} and in no requirements file: {shown}.",
+            message=f"Installed by hand into {python.name} and in no requirements file: {_some(by_hand)}.",
             remedy="Add what the site needs to requirements.txt: another machine, or a renewed Python, has only that.",
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + more
 
 
 def installed_distributions(packages: Path) -> dict[str, list[str]]:

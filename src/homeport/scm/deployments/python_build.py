@@ -6,7 +6,6 @@ web.config names, which is what its handler runs on.
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import sys
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.scm.deployments import installed_bytecode
+from homeport.scm.deployments.build_note import BuildNote, distributions, read_build_note, write_build_note
 from homeport.scm.deployments.build_process import IdleTimeout, run_program
 from homeport.scm.deployments.hosting import SitePython
 from homeport.scm.deployments.log import DeploymentLog, Kind
@@ -37,7 +37,6 @@ _UNDERSTOOD = frozenset(
     }
 )
 _ENVIRONMENT_FILES = ("pyvenv.cfg", "bin/activate", "Scripts/activate", "Scripts/activate.bat")
-_STAMP = ".homeport-build.json"
 _MOST_PROGRAM_BYTES = 1024 * 1024
 _PIP_FILES = ("/etc/pip.conf", ".config/pip/pip.conf", ".pip/pip.conf")
 _CERTIFICATES = ("cert", "disable-pip-version-check", "timeout", "default-timeout")
@@ -112,7 +111,7 @@ def build_python(
     _command(run, "PRE_BUILD_COMMAND", target)
     required = _required(run, target)
     stamp = _stamp(python, required)
-    if required.lines and stamp is not None and stamp == _read_stamp(python.folder):
+    if required.lines and stamp and stamp == list(read_build_note(python.folder).stamp):
         run.log.child(f"{required.source} and the packages are unchanged: nothing is installed.")
         used = python
     else:
@@ -120,9 +119,12 @@ def build_python(
         if used.base is not None:
             make_environment(run, used, used.base)
         place = python.place or python.folder
+        before = _distributions(used)
         _install(run, used, required, target, place=place)
         name_final_place(used.folder, place)
-        (used.folder / _STAMP).write_text(json.dumps(_stamp(used, required)))
+        after = _distributions(used)
+        brought = after.intersection(read_build_note(used.folder).brought) | (after - before)
+        write_build_note(used.folder, BuildNote(stamp=_stamp(used, required), brought=sorted(brought)))
     _choose_web_config(run, used, target)
     _collect_static(run, used, target)
     _command(run, "POST_BUILD_COMMAND", target)
@@ -216,21 +218,17 @@ def _exported(run: BuildRun, target: Path) -> list[str]:
     return lines
 
 
-def _stamp(python: SitePython, required: Required) -> list[str] | None:
-    """Return what tells that nothing needs to be installed; None where only an installer can tell."""
+def _stamp(python: SitePython, required: Required) -> list[str]:
+    """Return what tells that nothing needs to be installed; nothing where only an installer can tell."""
     if not is_self_contained(required):
-        return None
+        return []
     lines = hashlib.sha256("\n".join(required.lines).encode("utf-8", "surrogateescape")).hexdigest()
-    packages = sorted(path.name for path in python.folder.glob("lib/python3*/site-packages/*.*-info"))
-    return [lines, ".".join(map(str, python.version)), *packages]
+    return [lines, ".".join(map(str, python.version)), *sorted(_distributions(python))]
 
 
-def _read_stamp(folder: Path) -> object:
-    """Return the stamp of the last build; what is no stamp equals none."""
-    try:
-        return json.loads((folder / _STAMP).read_bytes())
-    except (OSError, ValueError):
-        return ""
+def _distributions(python: SitePython) -> set[str]:
+    folders = python.folder.glob("lib/python3*/site-packages")
+    return {name for folder in folders for name in distributions(folder)}
 
 
 def _install(run: BuildRun, python: SitePython, required: Required, target: Path, *, place: Path) -> None:
