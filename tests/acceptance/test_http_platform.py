@@ -338,10 +338,14 @@ def test_an_application_that_never_listens_is_given_up_after_its_time(
     platform: Platform, make_app: Make
 ) -> None:
     config = http_platform('startupTimeLimit="1" startupRetryCount="0"')
-    make_app("hp-mute", {"web.config": config, "server.py": "import time; time.sleep(100)"})
+    app = "import time\n\ndef wait_for_database():\n    time.sleep(100)\n\nwait_for_database()\n"
+    make_app("hp-mute", {"web.config": config, "server.py": "import app", "app.py": app})
 
     assert platform.get("hp-mute").status_code == 502
     assert "did not listen within 1 s" in log(platform, "hp-mute")
+    assert "wait_for_database (/home/site/wwwroot/app.py:4)" in log(platform, "hp-mute")
+    why = platform.homeport("why", "hp-mute", check=False).stdout
+    assert "app.py:4 in wait_for_database" in why
 
 
 def test_a_request_that_takes_too_long_is_502_and_the_process_lives_on(

@@ -40,6 +40,9 @@ def site_pools(home: Path, tasks: asyncio.TaskGroup) -> SiteHttpPools:
     ) -> Process:
         return start_process(program, environment=variables, output=output)
 
+    async def stacks(_process: Process) -> str:
+        return ""
+
     return SiteHttpPools(
         60_001,
         network=None,
@@ -47,6 +50,7 @@ def site_pools(home: Path, tasks: asyncio.TaskGroup) -> SiteHttpPools:
         activator=home / "none",
         tree=tree,
         launch=launch,
+        stacks=stacks,
         open_log=lambda path: LogFile(tree, path, owner=None),
         spawn=tasks.create_task,
     )

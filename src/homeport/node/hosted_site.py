@@ -38,6 +38,7 @@ from homeport.node.pools.decisions import PoolLimits
 from homeport.node.pools.pool import Pool, PoolStatus, Spawn, StartWorker, WorkerStart
 from homeport.node.pools.workers import LIBRARY, worker_config, worker_program
 from homeport.node.processes import Process
+from homeport.node.python_stacks import sandbox_stacks
 from homeport.node.restart_patterns import RestartPatterns
 from homeport.node.sandbox import Mount, Sandbox
 from homeport.node.sandboxed import memory_file, start_sandboxed
@@ -147,6 +148,7 @@ class HostedSite:
             activator=node.layout.activator_socket,
             tree=self._tree,
             launch=self._start_http,
+            stacks=self._python_stacks,
             open_log=self._log_file,
             spawn=node.spawn,
         )
@@ -261,6 +263,11 @@ class HostedSite:
         return [
             SandboxRoot(pid, kinds.get(pid, "other"), pools.get(pid, "")) for pid in sorted(self._sandboxes)
         ]
+
+    async def _python_stacks(self, process: Process) -> str:
+        uid = self.desired.uid if os.geteuid() == 0 else None
+        root = SandboxRoot(process.pid, "worker")
+        return await sandbox_stacks(root, uid=uid, cgroup_procs=self.cgroup_procs())
 
     def cgroup_procs(self) -> tuple[Path, ...]:
         """Return the files that put a process under the site's limits."""

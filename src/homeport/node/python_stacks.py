@@ -7,13 +7,15 @@ leads nowhere.
 """
 
 import asyncio
+import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from homeport.model.errors import Invalid, Unavailable, Unsupported
+from homeport.model.errors import HomeportError, Invalid, Unavailable, Unsupported
 from homeport.node.processes import start_process
 from homeport.node.sandbox import TRUSTED_ENVIRONMENT, become_user, join_cgroup
 from homeport.node.site_processes import SandboxRoot, resolve_process, site_processes
@@ -22,6 +24,11 @@ _NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts")
 _OPTIONS = {"mnt": "mount"}
 _SECONDS = 30.0
 _MOST_BYTES = 4 * 1024 * 1024
+_MOST_LOOKED_AT = 4
+_THREAD = re.compile(r"^(?=Thread )", re.MULTILINE)
+_LONGEST_NAME = 300
+"""Characters of a function or a file."""
+_CONTENT = "/home/site/wwwroot/"
 
 
 async def python_stacks(
@@ -31,8 +38,9 @@ async def python_stacks(
     uid: int | None,
     cgroup_procs: Sequence[Path],
     values: bool,
+    full_names: bool = False,
 ) -> str:
-    """Return the stacks of all threads as text, with local variables when `values`.
+    """Return the stacks of all threads as text, with local variables when `values`, with whole paths when `full_names`.
 
     Raises `NotFound`, `Invalid` for a process without Python, `Unsupported` without py-spy, `Unavailable` when it
     takes too long.
@@ -56,6 +64,7 @@ async def python_stacks(
             f"/proc/self/fd/{binary}",
             *("dump", "--pid", str(inner)),
             *(("--locals",) if values else ()),
+            *(("--full-filenames",) if full_names else ()),
         )
         inherited = tuple(each for each in (*descriptors.values(), binary) if each)
         code, output = await _run(line, inherited)
@@ -64,6 +73,42 @@ async def python_stacks(
             f"The process {found.pid} has no Python stacks to show: {_reason(output)}", code="NoPython"
         )
     return output
+
+
+async def sandbox_stacks(root: SandboxRoot, *, uid: int | None, cgroup_procs: Sequence[Path]) -> str:
+    """Return the stacks of every Python in one sandbox, parents first; empty where there is none."""
+    found = await asyncio.to_thread(site_processes, [root])
+    texts = []
+    for number in list(found)[:_MOST_LOOKED_AT]:
+        with contextlib.suppress(HomeportError, OSError):
+            texts.append(
+                await python_stacks(
+                    [root], number, uid=uid, cgroup_procs=cgroup_procs, values=False, full_names=True
+                )
+            )
+    return "\n".join(text.strip() for text in texts)
+
+
+def standing_at(stacks: str) -> str:
+    """Tell where a process stands by its stacks with whole paths: `app.py:3 in connect`, empty where they tell nothing.
+
+    That is the innermost line of the site's own files, in a main thread before the others and in a child before its
+    parent; where none is the site's own, the innermost line there is. The text is the site's to write.
+    """
+    threads = [thread for thread in reversed(_THREAD.split(stacks)) if thread.startswith("Thread ")]
+    threads.sort(key=lambda thread: '"MainThread"' not in thread.partition("\n")[0])
+    frames = [frame for thread in threads for line in thread.split("\n") if (frame := _frame(line))]
+    own = [frame for frame in frames if frame[0].startswith(_CONTENT) and "/site-packages/" not in frame[0]]
+    for file, line, function in (own or frames)[:1]:
+        return f"{file.removeprefix(_CONTENT)[:_LONGEST_NAME]}:{line} in {function[:_LONGEST_NAME]}"
+    return ""
+
+
+def _frame(text: str) -> tuple[str, str, str] | None:
+    """Read `    connect (/home/site/wwwroot/app.py:3)`: file, line, function; None for other lines and other places."""
+    function, _, place = text.strip().removesuffix(")").partition(" (/")
+    file, _, line = place.rpartition(":")
+    return (f"/{file}", line[:9], function) if file and line.isdecimal() else None
 
 
 def _enter(descriptors: dict[str, int], *, rootless: bool) -> tuple[str, ...]:

@@ -40,6 +40,10 @@ class Launch(Protocol):
         """Start it; `variables` are added to the site's environment, one with an empty value is taken away."""
 
 
+Stacks = Callable[[Process], Awaitable[str]]
+"""Gives the Python stacks of a process and of those below it."""
+
+
 class SiteHttpPools:
     """All httpPlatform pools of one site.
 
@@ -57,6 +61,7 @@ class SiteHttpPools:
         activator: Path,
         tree: TenantTree,
         launch: Launch,
+        stacks: Stacks,
         open_log: Callable[[str], LogFile],
         spawn: Spawn,
     ) -> None:
@@ -66,6 +71,7 @@ class SiteHttpPools:
         self._activator = activator
         self._tree = tree
         self._launch = launch
+        self._stacks = stacks
         self._open_log = open_log
         self._spawn = spawn
         self._plans: dict[str, HttpPool] = {}
@@ -288,6 +294,9 @@ class _Host:
 
     def connections(self, port: int) -> int:
         return self._site._connections(port)
+
+    async def stacks(self, process: Process) -> str:
+        return await self._site._stacks(process)
 
     def log(self, name: str) -> LogFile:
         return self._site._open_log(name)

@@ -495,6 +495,14 @@ def test_a_port_that_was_never_opened_is_named() -> None:
     assert "HTTP_PLATFORM_PORT" in first(evidence).remedy
 
 
+def test_where_a_server_stood_that_never_listened_is_told() -> None:
+    fact = PortNeverOpened(port=30123, seconds=60, standing_at="app.py:3 in connect")
+    pool = PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact)
+    cause = first(Evidence(site="hello", pools=(pool,)))
+    assert dict(cause.evidence)["where it was"] == "app.py:3 in connect"
+    assert cause.remedy.startswith("Look at where it was")
+
+
 def test_a_cause_in_web_config_has_its_line() -> None:
     places = {"http-1": ("web.config", 8), "WSGI_HANDLER": ("web.config", 3)}
     fact = PortNeverOpened(port=30123, seconds=60)

@@ -13,8 +13,15 @@ from homeport.scm.diagnosis.gathering import gather
     ("said", "expected"),
     [
         (
-            {"port": 30123, "seconds": 60.0, "instead": "it listens elsewhere"},
-            PortNeverOpened(port=30123, seconds=60.0, instead="it listens elsewhere"),
+            {
+                "port": 30123,
+                "seconds": 60.0,
+                "instead": "it listens elsewhere",
+                "standing_at": "app.py:1 in f",
+            },
+            PortNeverOpened(
+                port=30123, seconds=60.0, instead="it listens elsewhere", standing_at="app.py:1 in f"
+            ),
         ),
         ({"port": 30123, "seconds": 5, "instead": ""}, PortNeverOpened(port=30123, seconds=5.0)),
         (None, None),

@@ -35,6 +35,7 @@ from homeport.node.pools.http_decisions import (
 )
 from homeport.node.pools.pool import PoolStatus, PortNeverOpened, Spawn
 from homeport.node.processes import Process
+from homeport.node.python_stacks import standing_at
 from homeport.node.tcp_diagnostics import TcpSocket
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +47,9 @@ _LOOKS_PER_AGE = 20
 """A process is looked at after one more part of that many of its age: it is noticed so much later at most."""
 _RETRY_SECONDS = 0.1
 _MOST_PORTS_NAMED = 3
+_STACKS_SECONDS = 4.0
+_MOST_STACKS = 32_000
+"""Characters; innermost lines come first."""
 _RENEWAL_LOOK_SECONDS = 1.0
 
 
@@ -70,6 +74,9 @@ class ServerHost(Protocol):
     def connections(self, port: int) -> int:
         """Count the connections to a port of the site."""
 
+    async def stacks(self, process: Process) -> str:
+        """Give the Python stacks of a process and of those below it, empty where there are none."""
+
     def log(self, name: str) -> LogFile:
         """Open a log below the site's home."""
 
@@ -87,6 +94,7 @@ class _Server:
     left_at: int | None = None
     listened: bool = False
     ended_by_us: bool = False
+    given_up: bool = False
     problem: str = ""
     never_opened: PortNeverOpened | None = None
 
@@ -426,20 +434,42 @@ class HttpServerPool:
             self._kill(server)
 
     def _kill_for(self, server: _Server, reason: str) -> None:
-        starting = server.state is ServerState.STARTING
-        if starting:
-            server.problem = server.problem or self._opened_instead()
-            server.never_opened = PortNeverOpened(
-                port=server.port, seconds=self._limits.startup_seconds, instead=server.problem
-            )
-            server.problem = f"{reason} on port {server.port}" + (
-                f"; {server.problem}" if server.problem else ""
-            )
-        else:
-            self._say(f"process {_pid(server)} killed: {reason}.")
-        server.ended_by_us = server.ended_by_us or not starting
+        if server.state is ServerState.STARTING:
+            if not server.given_up:
+                server.given_up = True
+                self._spawn(self._give_up(server, reason))
+            return
+        self._say(f"process {_pid(server)} killed: {reason}.")
+        server.ended_by_us = True
         server.state, server.since = ServerState.STOPPING, time.monotonic_ns()
         self._kill(server)
+
+    async def _give_up(self, server: _Server, reason: str) -> None:
+        """Kill a process that did not listen in time, and say where it stood; one that listens by now may live."""
+        stacks = await self._stacks(server)
+        if server.state is not ServerState.STARTING:
+            return
+        server.problem = server.problem or self._opened_instead()
+        server.never_opened = PortNeverOpened(
+            port=server.port,
+            seconds=self._limits.startup_seconds,
+            instead=server.problem,
+            standing_at=standing_at(stacks),
+        )
+        server.problem = f"{reason} on port {server.port}" + (f"; {server.problem}" if server.problem else "")
+        if stacks:
+            self._say(f"the Python stacks of process {_pid(server)}, which is killed:")
+            for line in stacks.splitlines():
+                self._say(f"  {line}")
+        server.state, server.since = ServerState.STOPPING, time.monotonic_ns()
+        self._kill(server)
+
+    async def _stacks(self, server: _Server) -> str:
+        if server.process is not None:
+            with contextlib.suppress(HomeportError, OSError, TimeoutError):
+                async with asyncio.timeout(_STACKS_SECONDS):
+                    return (await self._host.stacks(server.process))[:_MOST_STACKS]
+        return ""
 
     def _opened_instead(self) -> str:
         with contextlib.suppress(Unavailable):

@@ -89,11 +89,15 @@ class _Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNeverOpened:
-    """A process was up for `seconds` and did not listen on its port; `instead` says what it did, if that is known."""
+    """A process was up for `seconds` and did not listen on its port.
+
+    `instead` says what it did, and `standing_at` where its Python stood when it was ended, if that is known.
+    """
 
     port: int
     seconds: float
     instead: str = ""
+    standing_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

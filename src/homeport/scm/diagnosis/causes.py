@@ -641,13 +641,15 @@ def _from_port(pool: PoolFact, evidence: Evidence) -> Cause | None:
         return None
     command = f" ({fact.command})" if fact.command else ""
     instead = f" {fact.instead[:1].upper()}{fact.instead[1:].rstrip('.')}." if fact.instead else ""
+    stood = fact.standing_at and not fact.instead
     return Cause(
         code="port-never-opened",
         headline=f"The process{command} did not listen on port {fact.port} within {fact.seconds:g} s.{instead}",
-        remedy="Let it listen on the port in %HTTP_PLATFORM_PORT% (HTTP_PLATFORM_PORT in its environment), at 127.0.0.1; "
+        remedy=("Look at where it was: it does not listen before that is over. " if stood else "")
+        + "Let it listen on the port in %HTTP_PLATFORM_PORT% (HTTP_PLATFORM_PORT in its environment), at 127.0.0.1; "
         "if it only needs longer, raise startupTimeLimit of <httpPlatform>.",
         file="web.config",
-        evidence=_tail(pool, evidence),
+        evidence=((("where it was", fact.standing_at),) if stood else ()) + _tail(pool, evidence),
     )
 
 

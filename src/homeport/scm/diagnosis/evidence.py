@@ -9,12 +9,16 @@ from homeport.scm.failures import Failure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortNeverOpened:
-    """A process of an httpPlatform pool was up and did not listen on its port: which, how long it had, what it did."""
+    """A process of an httpPlatform pool was up and did not listen on its port: which, how long it had, what it did.
+
+    `standing_at` is where its Python stood when it was ended, as `app.py:3 in connect`.
+    """
 
     port: int
     seconds: float
     command: str = ""
     instead: str = ""
+    standing_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

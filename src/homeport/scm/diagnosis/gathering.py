@@ -96,6 +96,7 @@ def _port_never_opened(value: object, command: str) -> PortNeverOpened | None:
         seconds=float(value["seconds"]),
         command=command,
         instead=str(value.get("instead") or ""),
+        standing_at=str(value.get("standing_at") or ""),
     )
 
 
