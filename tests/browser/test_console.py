@@ -4,9 +4,14 @@ import io
 import re
 import zipfile
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from .conftest import Scm, drop_file, type_line
+
+_FITS = """() => {
+    const bottom = (name) => document.querySelector(name).getBoundingClientRect().bottom;
+    return bottom(".xterm-screen") <= bottom("#terminal");
+}"""
 
 
 def open_console(page: Page, scm: Scm, query: str = "") -> None:
@@ -70,12 +75,64 @@ def test_every_row_of_the_terminal_is_in_sight(page: Page, scm: Scm) -> None:
     open_console(page, scm)
     for height in range(700, 730, 3):
         page.set_viewport_size({"width": 1280, "height": height})
-        page.wait_for_function(
-            """() => {
-                const bottom = (name) => document.querySelector(name).getBoundingClientRect().bottom;
-                return bottom(".xterm-screen") <= bottom("#terminal");
-            }"""
-        )
+        page.wait_for_function(_FITS)
+
+
+def test_the_terminal_takes_the_size_of_its_window(page: Page, scm: Scm) -> None:
+    open_console(page, scm)
+    type_line(page, r"cd D:\home\python3117x64")
+    expect(page.locator(".crumbs")).to_contain_text("python3117x64")
+
+    sizes: list[list[int]] = []
+    for width, height in ((1280, 800), (900, 600)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(_FITS)
+        type_line(page, f'python.exe -c "import shutil; print({width}, *shutil.get_terminal_size())"')
+        answer = page.locator(".xterm-rows > div", has_text=re.compile(rf"^{width} \d+ \d+\s*$"))
+        expect(answer).to_be_visible()
+        sizes.append([int(number) for number in answer.inner_text().split()[1:]])
+        assert sizes[-1][1] == page.locator(".xterm-rows > div").count()
+
+    assert sizes[0] != sizes[1]
+    expect(page.locator(".xterm-viewport")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+def test_text_is_pasted_into_the_terminal_and_copied_from_it(
+    page: Page, context: BrowserContext, scm: Scm
+) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_console(page, scm)
+    page.evaluate("navigator.clipboard.writeText('echo cop-ied')")
+
+    page.locator(".xterm-helper-textarea").focus()
+    page.keyboard.press("Control+v")
+    expect(page.locator(".xterm-rows")).to_contain_text("echo cop-ied")
+    page.keyboard.press("Enter")
+    output = page.locator(".xterm-rows > div", has_text=re.compile(r"^cop-ied"))
+    expect(output).to_be_visible()
+    output.dblclick(position={"x": 20, "y": 8}, force=True)  # what takes the mouse lies above the rows
+    page.keyboard.press("Control+c")
+
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).trim() === 'cop-ied'")
+    page.get_by_role("button", name="Paste").click()
+    expect(page.locator(".xterm-rows")).to_contain_text(">cop-ied")
+
+
+def test_a_file_and_a_folder_are_downloaded(page: Page, scm: Scm) -> None:
+    scm.platform.write("shown", {"taken/inside.txt": "to take home"})
+    open_console(page, scm, "?path=site/wwwroot/")
+
+    with page.expect_download() as folder:
+        page.get_by_role("link", name="Download taken").click()
+    page.locator("#folder").get_by_role("link", name="taken", exact=True).click()
+    with page.expect_download() as file:
+        page.get_by_role("link", name="Download inside.txt").click()
+
+    with zipfile.ZipFile(folder.value.path()) as archive:
+        assert archive.read("inside.txt") == b"to take home"
+    assert folder.value.suggested_filename == "taken.zip"
+    assert file.value.path().read_bytes() == b"to take home"
+    assert file.value.suggested_filename == "inside.txt"
 
 
 def test_a_folder_on_a_page_of_its_own_has_no_button_without_effect(page: Page, scm: Scm) -> None:
