@@ -8,7 +8,7 @@ import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -288,9 +288,14 @@ def own_address() -> str:
     return address
 
 
-@pytest.mark.parametrize("part", ["homeport.scm", "homeport.node"])
-def test_killed_in_the_middle_the_old_version_serves_and_the_record_says_so(part: str) -> None:
-    with running_platform() as platform:
+@pytest.mark.parametrize("part", ["homeport.scm", "homeport.node", "the machine"])
+def test_killed_in_the_middle_the_old_version_serves_and_the_record_says_so(
+    part: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    tmp_path.chmod(0o711)
+    with ExitStack() as stack:
+        platform = stack.enter_context(running_platform(data))
         platform.homeport("site", "create", "killed")
         platform.homeport("extension", "add", "killed", "python3117x64")
         with platform.scm("killed") as scm:
@@ -301,17 +306,23 @@ def test_killed_in_the_middle_the_old_version_serves_and_the_record_says_so(part
             ).raise_for_status()
             eventually(lambda: scm.get("/api/deployments/latest").json()["status"] == 2)
 
+        if part == "the machine":
+            platform.stop_like_a_machine()
+            platform = stack.enter_context(running_platform(data))
+        else:
             os.kill(platform.pids(part)[-1], signal.SIGKILL)
 
-            def records() -> list[dict[str, object]]:
-                answer = scm.get("/api/deployments")
-                return answer.json() if answer.status_code == 200 else []
+        scm = stack.enter_context(platform.scm("killed"))
 
-            eventually(lambda: [record["status"] for record in records()] == [3, 4], seconds=60)
-            served(platform, "killed", 1)
-            assert [record["active"] for record in records()] == [False, True]
-            scm.post("/api/zipdeploy", content=version(3)).raise_for_status()
-            served(platform, "killed", 3)
+        def records() -> list[dict[str, object]]:
+            answer = scm.get("/api/deployments")
+            return answer.json() if answer.status_code == 200 else []
+
+        eventually(lambda: [record["status"] for record in records()] == [3, 4])
+        served(platform, "killed", 1)
+        assert [record["active"] for record in records()] == [False, True]
+        scm.post("/api/zipdeploy", content=version(3)).raise_for_status()
+        served(platform, "killed", 3)
 
 
 def test_git_pushes_with_the_publishing_credentials(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.runtimes.place import Placement, place_program, removal_program
+from homeport.runtimes.place import Placement, place_program, recover, removal_program
 from homeport.runtimes.seed import Seed
 
 pytestmark = pytest.mark.interpreters
@@ -216,6 +216,53 @@ def test_a_killed_installation_is_cleared_by_the_next(seed_of: Callable[[str], S
 
     assert not list(tmp_path.glob(".python*"))
     assert "pip" in call(folder / "pip", "--version")
+
+
+def test_what_a_killed_installation_left_is_gone_at_the_next_look(
+    seed_of: Callable[[str], Seed], tmp_path: Path
+) -> None:
+    line = place_program(placement(seed_of("3.11"), tmp_path), run=RUN)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    process.stdout.readline()
+    recover(tmp_path)
+    assert list(tmp_path.glob(".python*")), "one that runs is left alone"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    mine = tmp_path / ".notes.aside-mine"
+    mine.mkdir()
+
+    recover(tmp_path)
+
+    assert not list(tmp_path.glob(".python*"))
+    assert mine.is_dir()
+
+
+def test_a_python_that_was_moved_away_when_its_exchange_was_killed_comes_back(
+    seed_of: Callable[[str], Seed], tmp_path: Path
+) -> None:
+    folder = install(seed_of("3.11"), tmp_path)
+    aside = tmp_path / f".{folder.name}.aside-x"
+    (aside / "new").mkdir(parents=True)
+    folder.rename(aside / "old")
+
+    recover(tmp_path)
+
+    assert "pip" in call(folder / "pip", "--version")
+    assert not aside.exists()
+
+
+def test_a_removal_that_was_killed_can_be_finished(seed_of: Callable[[str], Seed], tmp_path: Path) -> None:
+    folder = install(seed_of("3.11"), tmp_path)
+    aside = tmp_path / f".{folder.name}.aside-x"
+    aside.mkdir()
+    folder.rename(aside / "old")
+
+    code, lines = run(removal_program(folder, "python361x64", run=RUN))
+
+    assert (code, lines[-1]["error"]["code"]) == (1, "RuntimeNotFound")  # type: ignore[index]
+    assert [path.name for path in tmp_path.iterdir() if list(path.rglob("*")) and path.name != "site"] == []
+    assert not list(tmp_path.glob(".python*"))
 
 
 def test_removing_takes_the_folder_and_the_record(seed_of: Callable[[str], Seed], tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from homeport.runtimes.template import FILLED_IN, PLACEHOLDER
 Progress = Callable[[str, float], None]
 _REPORT_EVERY = 200
 _RECORD = "homeport.json"
+_ASIDE = ".aside-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +84,44 @@ def place(placement: Placement, *, progress: Progress) -> None:
 
 
 def remove(target: Path, extension_id: str, *, progress: Progress) -> None:
-    """Delete the runtime, the packages that were installed into it, and its record. Raises `NotFound`, `Conflict`."""
+    """Delete the runtime, the packages that were installed into it, and its record.
+
+    Raises `Conflict`, and `NotFound` where the runtime itself is gone already (deleted by hand, or by a removal that
+    was killed); its record goes all the same.
+    """
     home = target.parent
     with _one_installation(home, extension_id):
         _clear_leftovers(target)
-        if _minor(target) is None:
+        is_there = _minor(target) is not None
+        if is_there:
+            progress(f"Removing {target.name} and the packages installed into it", 0.0)
+            aside = _aside(target)
+            target.rename(aside / "old")
+            shutil.rmtree(aside)
+        if is_there or (home / "SiteExtensions" / extension_id / _RECORD).is_file():
+            for folder in ("SiteExtensions", "site/siteextensions"):
+                shutil.rmtree(home / folder / extension_id, ignore_errors=True)
+        if not is_there:
             raise NotFound(f"There is no Python in '{target.name}'.", code="RuntimeNotFound")
-        progress(f"Removing {target.name} and the packages installed into it", 0.0)
-        aside = _aside(target)
-        target.rename(aside / "old")
-        shutil.rmtree(aside)
-        for folder in ("SiteExtensions", "site/siteextensions"):
-            shutil.rmtree(home / folder / extension_id, ignore_errors=True)
     progress(f"{target.name} is removed, with the packages that were installed into it", 1.0)
+
+
+def recover(home: Path) -> None:
+    """Undo the installations and finish the removals that were killed in a home; those that run are left alone."""
+    for aside in home.glob(f".*{_ASIDE}*"):
+        name = aside.name[1:].rpartition(_ASIDE)[0]
+        with contextlib.suppress(HomeportError, OSError), contextlib.ExitStack() as locks:
+            folder = parse_extension_id(name).folder
+            for lock in home.glob("site/siteextensions/*/install.lock"):
+                if _folder_of(lock.parent.name) == folder:
+                    locks.enter_context(_one_installation(home, lock.parent.name))
+            _clear_leftovers(home / name)
+
+
+def _folder_of(extension_id: str) -> str | None:
+    with contextlib.suppress(HomeportError):
+        return parse_extension_id(extension_id).folder
+    return None
 
 
 def _minor(folder: Path) -> tuple[str, ...] | None:
@@ -197,12 +223,12 @@ def _link_over(path: Path, destination: Path) -> None:
 
 
 def _aside(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}.aside-", dir=target.parent))
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}{_ASIDE}", dir=target.parent))
 
 
 def _clear_leftovers(target: Path) -> None:
     """Delete what an installation left that was killed; bring back the folder that it had moved away."""
-    for aside in target.parent.glob(f".{target.name}.aside-*"):
+    for aside in target.parent.glob(f".{target.name}{_ASIDE}*"):
         if (aside / "new").is_dir() and (aside / "old").is_dir() and not target.exists():
             (aside / "old").rename(target)
         shutil.rmtree(aside, ignore_errors=True)

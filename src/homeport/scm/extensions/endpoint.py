@@ -12,7 +12,7 @@ from starlette.responses import Response
 from homeport.model.errors import Conflict, HomeportError, Invalid, NotFound
 from homeport.scm.extensions.info import ExtensionInfo
 from homeport.scm.extensions.installed import Installed
-from homeport.scm.extensions.installer import Installer
+from homeport.scm.extensions.installer import Installer, is_python
 from homeport.scm.extensions.packages import ExtensionFolders
 from homeport.scm.extensions.status import (
     CANCELED,
@@ -117,13 +117,15 @@ class SiteExtensionsEndpoint:
         """DELETE: 200 with `true`, for ARM without a body; 404 where it is not installed."""
         identity = request.path_params["id"]
         info = await self._find(request, identity)
-        if info is None:
+        if info is None and not is_python(identity):
             return _unknown(request, identity)
         if identity.casefold() in self._running:
             return self._refused(request, Conflict(identity))
         try:
             with self._activity.busy():
-                await self._installer.remove(info)
+                await self._installer.remove(info.id if info else identity)
+        except NotFound:
+            return _unknown(request, identity)
         except HomeportError as error:
             return self._refused(request, error)
         gone = await self._find(request, identity) is None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.model.errors import HomeportError
+from homeport.runtimes import place
 from homeport.scm.atomic_file import read_small
 from homeport.scm.dotnet_time import offset_text
 from homeport.scm.extensions.info import ExtensionInfo, python_info
@@ -33,6 +34,7 @@ class Installed:
     def all(self, *, origin: str) -> list[ExtensionInfo]:
         """Return every installed extension by name; `origin` is the SCM site's address."""
         self._folders.recover()
+        place.recover(self._home)
         names: list[str] = []
         with contextlib.suppress(OSError), os.scandir(self._folders.root) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))

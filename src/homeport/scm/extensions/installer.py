@@ -101,13 +101,13 @@ class Installer:
             await asyncio.to_thread(self._place, package, identity, Origin())
         await self._configure()
 
-    async def remove(self, info: ExtensionInfo) -> None:
-        """Remove an installed extension."""
-        if is_python(info.id):
-            await self._channel.ask("uninstall", id=info.id, seconds=None)
+    async def remove(self, identity: str) -> None:
+        """Remove an installed extension, or what is left of a Python whose folder is gone. Raises `NotFound`."""
+        if is_python(identity):
+            await self._channel.ask("uninstall", id=identity, seconds=None)
             return
-        with self._folders.locked(info.id):
-            await asyncio.to_thread(partial(self._folders.remove, info.id, run=self._run_script))
+        with self._folders.locked(identity):
+            await asyncio.to_thread(partial(self._folders.remove, identity, run=self._run_script))
         await self._configure()
 
     async def _configure(self) -> None:
