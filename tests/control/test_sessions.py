@@ -158,6 +158,17 @@ def test_a_change_needs_the_sessions_token_and_its_origin(control: Control, cook
         assert ask(control, cookie, **CHANGE, **elsewhere, X_CSRF_Token=token).status_code == 403
 
 
+def test_pages_of_an_extensions_application_need_no_token_but_their_origin(
+    control: Control, cookie: str
+) -> None:
+    application = {**CHANGE, "X_Homeport_Application": "1"}
+
+    assert ask(control, cookie, **application, Origin=ORIGIN).status_code == 200
+    assert ask(control, cookie, **application).status_code == 403
+    assert ask(control, cookie, **application, Origin="http://evil.example").status_code == 403
+    assert ask(control, "", **application, Origin=ORIGIN).status_code == 401
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "MERGE"])
 def test_every_verb_that_may_change_something_is_guarded(control: Control, cookie: str, method: str) -> None:
     assert ask(control, cookie, X_Original_Method=method, Origin=ORIGIN).status_code == 403

@@ -8,7 +8,9 @@ from homeport.model.site import DesiredSite, SiteName, SiteState
 from homeport.node.site_environment import site_environment, with_references
 
 
-def environment(settings: Mapping[str, str], *, scm: bool = False) -> dict[str, str]:
+def environment(
+    settings: Mapping[str, str], *, scm: bool = False, windows_paths: bool = False
+) -> dict[str, str]:
     site = DesiredSite(
         name=SiteName("hello"),
         uid=60001,
@@ -17,7 +19,7 @@ def environment(settings: Mapping[str, str], *, scm: bool = False) -> dict[str, 
         scm_hostnames=(),
         app_settings=settings,
     )
-    return site_environment(site, instance="0", runtime=None, scm=scm)
+    return site_environment(site, instance="0", runtime=None, scm=scm, windows_paths=windows_paths)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,13 @@ def test_a_setting_that_is_a_path_of_the_site_is_one_of_linux_for_the_applicatio
 
 
 def test_the_scm_site_has_settings_as_they_are_written() -> None:
-    assert environment({"DATABASE": r"D:\home\data"}, scm=True)["DATABASE"] == r"D:\home\data"
+    settings = {"DATABASE": r"D:\home\data"}
+    assert environment(settings, scm=True, windows_paths=True)["DATABASE"] == r"D:\home\data"
+
+
+def test_an_application_below_the_scm_site_has_its_settings_with_paths_of_linux() -> None:
+    seen = environment({"SCMSITE_A": "1", "DATABASE": r"D:\home\data"}, scm=True)
+    assert (seen["SCMSITE_A"], seen["DATABASE"], seen["APP_POOL_ID"]) == ("1", "/home/data", "~1hello")
 
 
 def test_settings_of_one_of_the_two_sites_are_not_the_others() -> None:

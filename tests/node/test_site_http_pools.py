@@ -11,7 +11,7 @@ from homeport.node.log_files import LogFile
 from homeport.node.processes import Process, start_process
 from homeport.node.site_http_pools import SiteHttpPools, takes_web_sockets
 from homeport.node.tenant_files import TenantTree
-from homeport.webconfig import HttpPool
+from homeport.webconfig import ContentFolder, HttpPool
 
 SERVER = """
 import os
@@ -36,7 +36,12 @@ def site_pools(home: Path, tasks: asyncio.TaskGroup) -> SiteHttpPools:
     tree = TenantTree(home)
 
     async def launch(
-        program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
+        program: tuple[str, ...],
+        *,
+        runtime: str | None,
+        content: ContentFolder,
+        variables: Mapping[str, str],
+        output: int,
     ) -> Process:
         return start_process(program, environment=variables, output=output)
 

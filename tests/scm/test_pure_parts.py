@@ -1,16 +1,20 @@
 """The parts of the SCM site that compute: conditions, KuduSync, purge, logs, `.deployment`, lenient JSON, times."""
 
+import asyncio
 import contextlib
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.model.errors import Conflict
+from homeport.scm.application import build_application
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.endpoint import retry_seconds
@@ -20,9 +24,12 @@ from homeport.scm.deployments.log import Kind as LogKind
 from homeport.scm.deployments.record import DeploymentRecord, Status, parse_status, render_status
 from homeport.scm.deployments.store import read_manifest, to_purge, write_manifest
 from homeport.scm.dotnet_time import offset_text, read_utc, utc_text
+from homeport.scm.http.boundary import Boundary
 from homeport.scm.http.lenient_json import parse_lenient
+from homeport.scm.options import options_from_environment
 from homeport.scm.settings.stack import Settings
 from homeport.scm.vfs.conditions import Span, entity_tag, matches, parse_ranges
+from homeport.webconfig.scm_site import RESERVED
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -402,3 +409,17 @@ def test_stronger_layers_win_without_regard_to_case() -> None:
     assert merged.all() == {"NAME": "strong", "other": "1", "empty": ""}
     assert merged.flag("other", default=False) is True
     assert merged.number("name", default=7) == 7
+
+
+def test_every_address_of_the_scm_site_is_kept_from_applications_of_extensions(tmp_path: Path) -> None:
+    options = options_from_environment({"HOME": str(tmp_path)})
+    application = build_application(options, stopping=asyncio.Event())
+    beginnings = {
+        re.match(r"(?:\(\?:/api\)\?)?/((?:[\w.-]|\\[.-])*)", route.pattern.pattern)
+        for route in cast("Boundary", application.asgi)._routes
+    }
+    names = {match[1].replace("\\", "").lower() for match in beginnings if match}
+
+    assert {"vfs", "debugconsole", "deploy", "git-receive-pack"} <= names
+    assert names - {""} <= RESERVED
+    assert None not in beginnings

@@ -20,6 +20,7 @@ from homeport.control.browser_requests import (
     changes_something,
     comes_from_elsewhere,
     comes_from_own_page,
+    is_for_application,
     is_navigation,
     is_upgrade,
     sessions_of,
@@ -127,10 +128,14 @@ class _Door:
 
 
 def _with_session(headers: Mapping[str, str], user: str, token: str) -> Response:
-    """Let a session do what its own pages may do: a change shows their token, a WebSocket their origin."""
+    """Let a session do what its own pages may do: a change shows their token, a WebSocket their origin.
+
+    Pages of an extension's application do not know the token, which opens what is the SCM site's own: their origin does.
+    """
     if changes_something(headers):
         shown = hmac.compare_digest(headers.get("x-csrf-token", "").encode(), token.encode())
-        if not comes_from_own_page(headers) or not (shown or is_upgrade(headers)):
+        shown = shown or is_upgrade(headers) or is_for_application(headers)
+        if not comes_from_own_page(headers) or not shown:
             return Response(status_code=403)
     return Response(headers={"X-Homeport-User": user, "X-Homeport-CSRF": token})
 

@@ -48,6 +48,11 @@ def is_upgrade(headers: Mapping[str, str]) -> bool:
     return headers.get("x-homeport-upgrade", "") != ""
 
 
+def is_for_application(headers: Mapping[str, str]) -> bool:
+    """Tell a request for an application that an extension has brought below the SCM site, as nginx says."""
+    return headers.get("x-homeport-application", "") != ""
+
+
 def comes_from_elsewhere(headers: Mapping[str, str]) -> bool:
     """Tell a request that a browser made for a page of another origin."""
     site = headers.get("sec-fetch-site")

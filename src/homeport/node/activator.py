@@ -44,7 +44,7 @@ async def _activate(site: HostedSite, pool_id: str, back_to: str) -> Response:
     pool = site.http_pools.pool(pool_id)
     if pool.offline:
         return HTMLResponse(
-            site.http_pools.offline_page(),
+            site.http_pools.offline_page(pool_id),
             status_code=503,
             headers={"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"},
         )

@@ -24,7 +24,6 @@ from homeport.node.hosted_site import HostedSite, Node
 from homeport.node.layout import node_layout
 from homeport.node.listening import readable
 from homeport.node.nginx.main import Certificates, MainConfig, render_certificates, render_main
-from homeport.node.nginx.scm_server import ScmSites
 from homeport.node.nginx.server import host_name
 from homeport.node.nginx_scheduling import NginxScheduling
 from homeport.node.nginx_service import NginxService
@@ -35,6 +34,7 @@ from homeport.node.request_accounting import RequestAccounting
 from homeport.node.request_log import RequestLog
 from homeport.node.request_metrics import RequestMetrics
 from homeport.node.runtime_install import install_runtime, remove_runtime
+from homeport.node.scm_applications import scm_sites
 from homeport.node.seccomp import compile_filter
 from homeport.node.site_environment import instance_id
 from homeport.node.site_home import remove_site_home
@@ -341,11 +341,7 @@ class Agent:
                     default=str(self.layout.certificates_view / self._platform_certificate.name),
                     names_file=str(self._nginx.certificates_file),
                 ),
-                scm=ScmSites(
-                    sites_folder=str(self.layout.content),
-                    sockets_folder=str(self.layout.sockets),
-                    auth_socket=str(self.layout.auth_socket),
-                ),
+                scm=scm_sites(self.layout),
                 domain=self.options.domain,
                 request_log=str(self.layout.request_log),
             )

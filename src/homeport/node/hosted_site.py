@@ -24,6 +24,7 @@ from homeport.node.allowance import Allowance
 from homeport.node.answer_faults import AnswerFault, newest_fault, read_end
 from homeport.node.certificates import LocalAuthority, SiteCertificates
 from homeport.node.cgroups import Cgroups
+from homeport.node.configuration_files import FILE_BYTES, read_file, read_web_configs
 from homeport.node.control_plane import ControlPlane
 from homeport.node.layout import NodeLayout
 from homeport.node.listening import ListeningSocket
@@ -42,6 +43,7 @@ from homeport.node.python_stacks import sandbox_stacks
 from homeport.node.restart_patterns import RestartPatterns
 from homeport.node.sandbox import Mount, Sandbox
 from homeport.node.sandboxed import memory_file, start_sandboxed
+from homeport.node.scm_applications import ScmApplications, render_applications
 from homeport.node.site_actions import site_actions
 from homeport.node.site_control import SiteControl
 from homeport.node.site_environment import site_environment, with_references
@@ -53,6 +55,7 @@ from homeport.node.watcher import ContentWatcher
 from homeport.runtimes.gallery import Gallery
 from homeport.webconfig import (
     ConfigurationTree,
+    ContentFolder,
     FastCgiPool,
     HostingPlan,
     HttpPool,
@@ -61,14 +64,13 @@ from homeport.webconfig import (
     compile_plan,
 )
 from homeport.webconfig.application_host import gather_transforms
-from homeport.webconfig.bounds import MOST_FILES
 from homeport.webconfig.detection import DETECTED, MOST_BYTES, STARTUP_SCRIPT, Detected, may_change, search
+from homeport.webconfig.scm_site import gather_scm_transforms
 
 if TYPE_CHECKING:
     from homeport.node.previews import HostedPreview, Previews
 
 _log = structlog.get_logger(__name__)
-_WEB_CONFIG_BYTES = 1024 * 1024
 _ALL_WEB_CONFIG_BYTES = 4 * 1024 * 1024
 _SCM_POOL = "scm"
 _FTP_POOL = "ftp"
@@ -155,6 +157,12 @@ class HostedSite:
         self._scm: Pool | None = None
         self._package = PackageRefresh(desired.name, self._socket_path(_SCM_POOL), turn=node.refreshing)
         self._ftp: Pool | None = None
+        self._applications = ScmApplications(
+            desired.name,
+            node.layout.home(desired.name),
+            node.watcher,
+            changed=self._application_changed,
+        )
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._followed = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
@@ -279,22 +287,29 @@ class HostedSite:
         Returns the pools whose processes are replaced.
         """
         recycled = set()
-        before = {pool.id: pool for pool in self.plan.pools}
-        strings = self.plan.connection_strings
-        plan = compile_plan(self._configuration(), self._facts())
-        if plan != self.plan:
-            self.plan = plan
+        before = self._started_with()
+        known = self.plan, self._applications.all
+        tree, facts = self._configuration(), self._facts()
+        plan = compile_plan(tree, facts)
+        findings = self._applications.compile(tree.scm_transforms, facts)
+        self.plan = dataclasses.replace(plan, findings=tuple(dict.fromkeys((*plan.findings, *findings))))
+        if known != (self.plan, self._applications.all):
             self._in_force.clear()
             self._changed()
+        now = self._started_with()
         for pool in self._wanted():
             if pool.id not in self._pools:
                 self._pools[pool.id] = self._make_pool(pool)
-            elif pool != before.get(pool.id) or strings != plan.connection_strings:
+            elif now[pool.id] != before.get(pool.id):
                 self._pools[pool.id].reconfigure(pool_limits(pool), backlog=pool.queue_length)
                 self._pools[pool.id].recycle(reason)
                 recycled.add(pool.id)
         self.http_pools.bring(self._wanted_http(), reason=reason)
         return frozenset(recycled)
+
+    def _started_with(self) -> dict[str, tuple[FastCgiPool, tuple[tuple[str, str], ...]]]:
+        """Give what the processes of each FastCGI pool are started with."""
+        return {pool.id: (pool, plan.connection_strings) for plan in self._plans for pool in plan.pools}
 
     async def follow_content(self) -> None:
         """Bring what lies there now into force, during a deployment too; return once visitors get it.
@@ -329,6 +344,7 @@ class HostedSite:
         if self._postponement is not None:
             self._postponement.cancel()
         self._node.watcher.unwatch(self.desired.name)
+        self._applications.close()
         self._control.close()
         await asyncio.gather(
             *(pool.close(seconds=_CLOSE_SECONDS, reason="the site is being closed") for pool in self.pools),
@@ -341,28 +357,30 @@ class HostedSite:
     def nginx_text(self) -> str:
         """Return the site's part of the nginx configuration."""
         node, site = self._node, self.desired
-        return render_site(
-            SiteServer(
-                name=site.name,
-                hostnames=site.hostnames,
-                running=self._runs,
-                plan=self.plan,
-                sockets={pool.id: str(self._socket_path(pool.id)) for pool in self.plan.pools},
-                content_root=str(node.layout.content / site.name / "home/site/wwwroot"),
-                addresses=node.options.addresses,
-                http_port=node.options.http_port,
-                https_port=node.options.https_port,
-                request_body_bytes=site.limits.request_body_bytes,
-                entrances=self.http_pools.entrances(
-                    self.plan.http_pools, web_sockets=takes_web_sockets(site.app_settings)
-                ),
-                links_are_refused=node.options.mounts_refuse_links,
-                request_log=str(node.layout.request_log) if site.config.http_logging else None,
-                https_only=site.config.https_only,
-                minimum_tls=site.config.minimum_tls,
-                trace_token=trace_token(site.app_settings),
-                preview_token=self._preview_token,
-            )
+        server = SiteServer(
+            name=site.name,
+            hostnames=site.hostnames,
+            running=self._runs,
+            plan=self.plan,
+            sockets={pool.id: str(self._socket_path(pool.id)) for plan in self._plans for pool in plan.pools},
+            content_root=str(node.layout.content / site.name / "home/site/wwwroot"),
+            addresses=node.options.addresses,
+            http_port=node.options.http_port,
+            https_port=node.options.https_port,
+            request_body_bytes=site.limits.request_body_bytes,
+            entrances=self.http_pools.entrances(
+                (pool for plan in self._plans for pool in plan.http_pools),
+                web_sockets=takes_web_sockets(site.app_settings),
+            ),
+            links_are_refused=node.options.mounts_refuse_links,
+            request_log=str(node.layout.request_log) if site.config.http_logging else None,
+            https_only=site.config.https_only,
+            minimum_tls=site.config.minimum_tls,
+            trace_token=trace_token(site.app_settings),
+            preview_token=self._preview_token,
+        )
+        return render_site(server) + render_applications(
+            server, self._applications.all, layout=node.layout, domain=node.options.domain
         )
 
     def certificates(self) -> dict[str, str]:
@@ -446,6 +464,7 @@ class HostedSite:
         )
 
     _preview_token = ""
+    _has_scm = True
 
     def _own_mounts(self) -> tuple[Mount, ...]:
         """What every sandbox of it shows besides its home."""
@@ -467,26 +486,31 @@ class HostedSite:
     def _statuses(self) -> list[PoolStatus]:
         return [*(pool.status() for pool in self.pools), *self.http_pools.statuses()]
 
+    @property
+    def _plans(self) -> tuple[HostingPlan, ...]:
+        """The site's own plan, and those of the applications below its SCM site, which a stopped site has, too."""
+        return (self.plan, *self._applications.plans)
+
+    @property
+    def _wanted_plans(self) -> tuple[HostingPlan, ...]:
+        return self._plans if self._runs else self._applications.plans
+
     def _wanted_http(self) -> tuple[HttpPool, ...]:
-        return self.plan.http_pools if self._runs else ()
+        return tuple(pool for plan in self._wanted_plans for pool in plan.http_pools)
 
     def _wanted(self) -> tuple[FastCgiPool, ...]:
-        return self.plan.pools if self._runs else ()
+        return tuple(pool for plan in self._wanted_plans for pool in plan.pools)
 
     def _configuration(self) -> ConfigurationTree:
         """Read the web.config files, no more of them than are compiled and no more bytes than one site may cost."""
-        files: dict[str, bytes] = {}
-        left = _ALL_WEB_CONFIG_BYTES
-        for folder in self._node.watcher.folders(self.desired.name):
-            for name in self._content.names(folder) or ():
-                if name.lower() == "web.config" and left > 0 and len(files) <= MOST_FILES:
-                    data = _read(self._content, f"{folder}/{name}", limit=min(_WEB_CONFIG_BYTES, left))
-                    if data is not None:
-                        files[folder] = data
-                        left -= len(data)
-        read_transform = partial(_read, self._tree, limit=_WEB_CONFIG_BYTES)
-        transforms = gather_transforms(self._tree.names, read_transform, self.desired.app_settings)
-        return ConfigurationTree(files=files, host_transforms=transforms)
+        folders = self._node.watcher.folders(self.desired.name)
+        read = partial(read_file, self._tree, limit=FILE_BYTES)
+        settings = self.desired.app_settings
+        return ConfigurationTree(
+            files=read_web_configs(self._content, folders, most_bytes=_ALL_WEB_CONFIG_BYTES),
+            host_transforms=gather_transforms(self._tree.names, read, settings),
+            scm_transforms=gather_scm_transforms(self._tree.names, read, settings) if self._has_scm else (),
+        )
 
     def _facts(self) -> SiteFacts:
         return SiteFacts(
@@ -501,7 +525,7 @@ class HostedSite:
         """Look for an application in the content; reading follows no link."""
         return search(
             self._content.names,
-            partial(_read, self._content, limit=MOST_BYTES),
+            partial(read_file, self._content, limit=MOST_BYTES),
             self.desired.app_settings,
             has_script=self._tree.is_file(STARTUP_SCRIPT),
         )
@@ -528,11 +552,28 @@ class HostedSite:
         self._replace_processes(paths, recycled)
 
     def _replace_processes(self, paths: frozenset[str], recycled: frozenset[str]) -> None:
-        for pool in self.plan.pools:
+        self._recycle_changed(self.plan, paths, recycled)
+        self.http_pools.content_changed(paths)
+
+    def _recycle_changed(self, plan: HostingPlan, paths: frozenset[str], recycled: frozenset[str]) -> None:
+        for pool in plan.pools:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
             if changed is not None and pool.id in self._pools and pool.id not in recycled:
                 self._pools[pool.id].recycle(f"{changed} changed")
-        self.http_pools.content_changed(paths)
+
+    def _application_changed(self, path: str, paths: frozenset[str]) -> None:
+        """Take changed files of an application below the SCM site into account."""
+        recycled: frozenset[str] = frozenset()
+        if any(name.rpartition("/")[2].lower() == "web.config" for name in paths):
+            wait = self._reloads.take()
+            if wait > 0:
+                asyncio.get_running_loop().call_later(wait, self._application_changed, path, paths)
+                return
+            recycled = self.replan("the content of an extension changed")
+        plan = self._applications.plan_of(path)
+        if plan is not None:
+            self._recycle_changed(plan, paths, recycled)
+            self.http_pools.content_changed(paths, mounted_at=path)
 
     def _may_change_plan(self, path: str) -> bool:
         if path.rpartition("/")[2].lower() == "web.config":
@@ -637,16 +678,16 @@ class HostedSite:
         return OutputPipe(self._log_file(path))
 
     async def _start_http(
-        self, program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
+        self,
+        program: tuple[str, ...],
+        *,
+        runtime: str | None,
+        content: ContentFolder,
+        variables: Mapping[str, str],
+        output: int,
     ) -> Process:
-        site = site_environment(
-            self._known,
-            instance=self._node.instance,
-            runtime=runtime,
-            scm=False,
-            list_folder=self._list_folder,
-        )
-        environment = dict(self.plan.connection_strings) | site | with_references(variables, site)
+        site = self._environment(content, runtime=runtime)
+        environment = self._strings(content) | site | with_references(variables, site)
         words = with_references({str(at): word for at, word in enumerate(program)}, site)
         return await self._launch(
             tuple(words.values()),
@@ -656,22 +697,32 @@ class HostedSite:
             stdin=None,
             output=output,
             inherited=(),
+            directory=content.path,
         )
 
+    def _environment(self, content: ContentFolder, *, runtime: str | None) -> dict[str, str]:
+        """Give what a process of an application has in its environment."""
+        return site_environment(
+            self._known,
+            instance=self._node.instance,
+            runtime=runtime,
+            scm=bool(content.mounted_at),
+            list_folder=self._list_folder,
+        )
+
+    def _strings(self, content: ContentFolder) -> dict[str, str]:
+        """Give the connection strings of an application."""
+        plan = self._applications.plan_of(content.mounted_at) if content.mounted_at else self.plan
+        return dict(plan.connection_strings) if plan else {}
+
     async def _start_worker(self, pool_id: str, start: WorkerStart) -> Process:
-        plan = next((pool for pool in self.plan.pools if pool.id == pool_id), None)
+        plan = next((pool for each in self._plans for pool in each.pools if pool.id == pool_id), None)
         if plan is None:
             raise NotFound(f"Pool '{pool_id}' is no longer configured.")
         runtime = self._runtime(plan)
-        site = site_environment(
-            self._known,
-            instance=self._node.instance,
-            runtime=plan.python_folder if runtime else None,
-            scm=False,
-            list_folder=self._list_folder,
-        )
+        site = self._environment(plan.content, runtime=plan.python_folder if runtime else None)
         variables = with_references(dict(plan.environment_variables), site)
-        environment = dict(self.plan.connection_strings) | site | variables
+        environment = self._strings(plan.content) | site | variables
         if start.scoreboard_fd is None or runtime is None:
             return await self._launch(
                 plan.program,
@@ -680,6 +731,7 @@ class HostedSite:
                 stdin=start.listening_fd,
                 output=start.output_fd,
                 inherited=(),
+                directory=plan.content.path,
             )
         config = worker_config(self._known, plan, instance=self._node.instance, replacing=start.replacing)
         library = self._node.layout.runtimes / runtime.build / "worker"
@@ -697,10 +749,13 @@ class HostedSite:
                 stdin=start.listening_fd,
                 output=start.output_fd,
                 inherited=(config_fd, start.scoreboard_fd, *(start.shared_fds or ())),
+                directory=plan.content.path,
             )
 
     async def _start_scm(self, start: WorkerStart) -> Process:
-        environment = site_environment(self.desired, instance=self._node.instance, runtime=None, scm=True)
+        environment = site_environment(
+            self.desired, instance=self._node.instance, runtime=None, scm=True, windows_paths=True
+        )
         environment |= {
             "HOMEPORT_SCM_IDLE_SECONDS": str(_SCM_IDLE_SECONDS),
             "HOMEPORT_SCM_CONTROL": CONTROL_SOCKET,
@@ -817,14 +872,6 @@ def pool_limits(plan: FastCgiPool) -> PoolLimits:
         processors=processors,
         max_requests=plan.instance_max_requests,
     )
-
-
-def _read(tree: TenantTree, path: str, *, limit: int) -> bytes | None:
-    """Read a tenant's file; None where there is none that may be read."""
-    try:
-        return tree.read(path, limit=limit)
-    except (HomeportError, OSError):
-        return None
 
 
 def _kind(pool_id: str) -> str:

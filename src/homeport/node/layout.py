@@ -84,6 +84,11 @@ class NodeLayout:
         return self.run / "s"
 
     @property
+    def applications(self) -> Path:
+        """Sockets on which nginx takes its own requests for applications below SCM sites; nobody else gets in there."""
+        return self.run / "a"
+
+    @property
     def content(self) -> Path:
         """Where nginx sees `sites`, whatever the permissions of the data folder's parents."""
         return self.run / "content"

@@ -58,6 +58,8 @@ def preview_of(site: DesiredSite, *, name: str, deployment: str, domain: str) ->
 class HostedPreview(HostedSite):
     """One preview. It has no SCM app, takes no FTP, and asks nothing of the agent."""
 
+    _has_scm = False
+
     def __init__(
         self,
         node: Node,

@@ -31,6 +31,7 @@ def site_environment(
     instance: str,
     runtime: str | None,
     scm: bool,
+    windows_paths: bool = False,
     list_folder: ListFolder | None = None,
 ) -> dict[str, str]:
     r"""Return the environment of one process.
@@ -38,7 +39,7 @@ def site_environment(
     `runtime` is the folder below /home of the Python it runs on. Each app setting appears as NAME and as
     APPSETTING_NAME; those that begin with MAINSITE_ or SCMSITE_ go to one of the two only. The application finds
     values that are nothing but a path of the site (`D:\home\data`) as the Linux path (IIS reference §10.4 rule 7);
-    the SCM site keeps them as they are written, and its commands know them. `list_folder` sees the site's files.
+    with `windows_paths` they stay as they are written: commands know them. `list_folder` sees the site's files.
     """
     environment = {
         "HOME": "/home",
@@ -66,7 +67,7 @@ def site_environment(
         environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"), _CERTIFICATES)
     foreign = "MAINSITE_" if scm else "SCMSITE_"
     mine = {name: value for name, value in site.app_settings.items() if not name.startswith(foreign)}
-    if not scm:
+    if not windows_paths:
         mine = _for_linux(mine, list_folder)
     return environment | mine | {f"APPSETTING_{name}": value for name, value in mine.items()}
 

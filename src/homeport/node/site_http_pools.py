@@ -18,7 +18,7 @@ from homeport.node.pools.pool import PoolStatus, Spawn
 from homeport.node.processes import Process
 from homeport.node.tcp_diagnostics import TcpDiagnostics, TcpSocket
 from homeport.node.tenant_files import TenantTree
-from homeport.webconfig import HttpPool
+from homeport.webconfig import ContentFolder, HttpPool
 from homeport.webconfig.sections.http_platform import PORT_VARIABLE
 
 _PORT = re.compile(f"%{PORT_VARIABLE}%", re.IGNORECASE)
@@ -35,9 +35,15 @@ class Launch(Protocol):
     """Starts a program of a pool in the site's sandbox."""
 
     def __call__(
-        self, program: tuple[str, ...], *, runtime: str | None, variables: Mapping[str, str], output: int
+        self,
+        program: tuple[str, ...],
+        *,
+        runtime: str | None,
+        content: ContentFolder,
+        variables: Mapping[str, str],
+        output: int,
     ) -> Awaitable[Process]:
-        """Start it; `variables` are added to the site's environment, one with an empty value is taken away."""
+        """Start it in the content folder; `variables` are added to the site's environment, one with an empty value is taken away."""
 
 
 Stacks = Callable[[Process], Awaitable[str]]
@@ -122,7 +128,7 @@ class SiteHttpPools:
             self._plans[plan.id] = plan
             if plan.id not in self._pools:
                 self._pools[plan.id] = self._make(plan)
-                self._pools[plan.id].set_offline(self._is_offline())
+                self._pools[plan.id].set_offline(self._is_offline(plan))
             elif before != plan:
                 pool = self._pools[plan.id]
                 pool.reconfigure(
@@ -140,23 +146,24 @@ class SiteHttpPools:
             pool = self._pools.pop(pool_id)
             self._spawn(pool.close(seconds=_CLOSE_SECONDS, reason="it is no longer configured"))
 
-    def content_changed(self, paths: Iterable[str]) -> None:
-        """Take changed files (relative to the content folder) into account."""
+    def content_changed(self, paths: Iterable[str], *, mounted_at: str = "") -> None:
+        """Take changed files (relative to the content folder that is mounted there) into account."""
         lowered = {path.lower() for path in paths}
-        if _OFFLINE in lowered:
-            offline = self._is_offline()
-            for pool in self._pools.values():
-                pool.set_offline(offline)
         for pool_id, pool in self._pools.items():
+            if self._plans[pool_id].content.mounted_at != mounted_at:
+                continue
+            if _OFFLINE in lowered:
+                pool.set_offline(self._is_offline(self._plans[pool_id]))
             watched = {path.lower(): path for path in ("web.config", *self._plans[pool_id].recycle_files)}
             changed = sorted(watched[path] for path in lowered & watched.keys())
             if changed:
                 pool.recycle(f"{changed[0]} changed")
 
-    def offline_page(self) -> bytes:
-        """Return what app_offline.htm holds, empty when it cannot be read."""
-        name = self._offline_name()
-        return b"" if name is None else self._tree.read(f"site/wwwroot/{name}", limit=_OFFLINE_BYTES)
+    def offline_page(self, pool_id: str) -> bytes:
+        """Return what the app_offline.htm of a pool holds, empty when it cannot be read."""
+        plan = self._plans[pool_id]
+        name = self._offline_name(plan)
+        return b"" if name is None else self._tree.read(f"{_folder(plan)}/{name}", limit=_OFFLINE_BYTES)
 
     def count_connections(self, connections: Mapping[tuple[bytes, int], int]) -> None:
         """Tick every pool; `connections` are nginx's, by the address and port that they lead to."""
@@ -206,6 +213,7 @@ class SiteHttpPools:
         return await self._launch(
             tuple(_with_port(word, port) for word in plan.program),
             runtime=plan.python_folder,
+            content=plan.content,
             variables=variables,
             output=output,
         )
@@ -260,12 +268,12 @@ class SiteHttpPools:
             return 0
         return sum(one.port == port for one in self._look().connections())
 
-    def _is_offline(self) -> bool:
-        return self._offline_name() is not None
+    def _is_offline(self, plan: HttpPool) -> bool:
+        return self._offline_name(plan) is not None
 
-    def _offline_name(self) -> str | None:
+    def _offline_name(self, plan: HttpPool) -> str | None:
         """Find the file, whatever its letter case; the exact spelling goes first."""
-        names = [name for name in self._tree.names("site/wwwroot") or () if name.lower() == _OFFLINE]
+        names = [name for name in self._tree.names(_folder(plan)) or () if name.lower() == _OFFLINE]
         return _OFFLINE if _OFFLINE in names else next(iter(names), None)
 
 
@@ -310,6 +318,10 @@ def takes_web_sockets(app_settings: Mapping[str, str]) -> bool:
 def _limits(plan: HttpPool) -> HttpPoolLimits:
     drain = min(plan.request_timeout_seconds or _LONGEST_DRAIN_SECONDS, _LONGEST_DRAIN_SECONDS)
     return HttpPoolLimits(processes=plan.processes, startup_seconds=plan.startup_seconds, drain_seconds=drain)
+
+
+def _folder(plan: HttpPool) -> str:
+    return plan.content.path.removeprefix("/home/")
 
 
 def _with_port(text: str, port: int) -> str:

@@ -266,6 +266,10 @@ class Supervisor:
     async def _start_nginx(self) -> Process:
         layout = self._layout
         layout.nginx_pid.unlink(missing_ok=True)
+        for left in layout.applications.glob(
+            "*.sock"
+        ):  # by one that was killed: it could not listen there again
+            left.unlink(missing_ok=True)
         config = str(layout.nginx / "nginx.conf")
         line = [] if os.geteuid() != 0 else ["nsenter", f"--net={layout.front}"]
         line += ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc"]
@@ -390,6 +394,10 @@ def _make_folders(layout: NodeLayout) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (layout.run.parent, layout.agent_socket.parent, layout.control_socket.parent, *passed):
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    layout.applications.mkdir(exist_ok=True)
+    layout.applications.chmod(0o710 if os.geteuid() == 0 else 0o700)
+    if (group := web_group()) is not None:
+        os.chown(layout.applications, -1, group)
     layout.control.chmod(0o700)
     layout.logs.chmod(0o700)
     if os.geteuid() == 0:

@@ -7,6 +7,7 @@ Tests: `tests/webconfig`.
 from homeport.webconfig.compiler import compile_plan
 from homeport.webconfig.plan import (
     ConfigurationTree,
+    ContentFolder,
     FastCgiPool,
     HostingPlan,
     HostTransform,
@@ -17,6 +18,7 @@ from homeport.webconfig.plan import (
 
 __all__ = [
     "ConfigurationTree",
+    "ContentFolder",
     "FastCgiPool",
     "HostTransform",
     "HostingPlan",

@@ -24,6 +24,8 @@ from homeport.windows.variables import windows_variables
 
 FILE = "applicationHost.config"
 """The name in findings of what is wrong after all transforms."""
+SITE_TRANSFORM = "applicationhost.xdt"
+"""The name of a transform, in lower case."""
 MOST_EXTENSIONS = 50
 """Extensions of one site whose transforms are looked for."""
 _REFERENCE = re.compile(r"%(\w+)%")
@@ -56,11 +58,14 @@ def gather_transforms(
     names: Callable[[str], Iterable[str] | None],
     read: Callable[[str], bytes | None],
     app_settings: Mapping[str, str],
+    *,
+    files: tuple[str, ...] = (SITE_TRANSFORM,),
 ) -> tuple[HostTransform, ...]:
     """Collect a site's transforms: those of its extensions by name, then its own (Kudu reference §7.5).
 
-    `names` lists a folder below /home, `read` gives a file's bytes, None where there is none that may be read. With
-    the setting WEBSITE_PRIVATE_EXTENSIONS=0 there are none.
+    `names` lists a folder below /home, `read` gives a file's bytes, None where there is none that may be read. `files` are
+    the names that a transform may have, in lower case: of those in a folder the first counts. With the setting
+    WEBSITE_PRIVATE_EXTENSIONS=0 there are none.
     """
     settings = {name.upper(): value for name, value in app_settings.items()}
     if settings.get("WEBSITE_PRIVATE_EXTENSIONS", "").strip() == "0":
@@ -68,7 +73,8 @@ def gather_transforms(
     folders = [f"SiteExtensions/{name}" for name in sorted(names("SiteExtensions") or ())][:MOST_EXTENSIONS]
     found = []
     for folder in (*folders, "site"):
-        name = next((name for name in names(folder) or () if name.lower() == "applicationhost.xdt"), None)
+        there = {name.lower(): name for name in names(folder) or ()}
+        name = next((there[name] for name in files if name in there), None)
         data = read(f"{folder}/{name}") if name else None
         if data is not None:
             path = "" if folder == "site" else "D:\\home\\" + folder.replace("/", "\\")
@@ -80,6 +86,16 @@ def read_application_host(transforms: tuple[HostTransform, ...], facts: SiteFact
     """Apply the transforms in order and read what of the result differs from what every site has."""
     if not transforms:
         return ApplicationHost()
+    before, after, findings = transformed(transforms, facts)
+    if before is None or after is None:
+        return ApplicationHost(findings=tuple(findings))
+    return read_changes(before, after, findings, facts)
+
+
+def transformed(
+    transforms: tuple[HostTransform, ...], facts: SiteFacts
+) -> tuple[Document | None, Document | None, list[Finding]]:
+    """Give the configuration before and after the transforms; one that has errors is left out as a whole."""
     base = render_base(facts)
     data, findings = base.encode(), list[Finding]()
     for transform in transforms:
@@ -95,9 +111,7 @@ def read_application_host(transforms: tuple[HostTransform, ...], facts: SiteFact
             findings.append(_left_out(transform))
     before, _ = parse_document(base.encode(), file=FILE)
     after, problems = parse_document(data, file=FILE)
-    if before is None or after is None:
-        return ApplicationHost(findings=(*findings, *problems))
-    return _read(before, after, findings)
+    return before, after, [*findings, *problems]
 
 
 def render_base(facts: SiteFacts) -> str:
@@ -110,7 +124,7 @@ def render_base(facts: SiteFacts) -> str:
         f'          <virtualDirectory path="/" physicalPath="D:\\home\\site\\wwwroot"/>\n'
         "        </application>\n"
         "      </site>\n"
-        for number, name in enumerate((facts.site, f"~1{facts.site}"), 1)
+        for number, name in enumerate((facts.site, scm_site_name(facts)), 1)
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<configuration>\n'
@@ -135,9 +149,14 @@ def _registration(folder: str) -> str:
     )
 
 
+def scm_site_name(facts: SiteFacts) -> str:
+    """Give the name that the SCM site has in the configuration."""
+    return f"~1{facts.site}"
+
+
 def _expanded(transform: HostTransform, facts: SiteFacts) -> tuple[bytes, Finding | None]:
     """Put the values of `%NAME%` into a transform, before it is read as XML (IIS reference §6.5)."""
-    variables = _variables(transform, facts)
+    variables = transform_variables(transform, facts)
     try:
         text = transform.data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -163,11 +182,12 @@ def _expanded(transform: HostTransform, facts: SiteFacts) -> tuple[bytes, Findin
     return expanded.encode(), None
 
 
-def _variables(transform: HostTransform, facts: SiteFacts) -> Mapping[str, str]:
+def transform_variables(transform: HostTransform, facts: SiteFacts) -> Mapping[str, str]:
+    """Give what `%NAME%` means in a transform, by names in upper case."""
     known = windows_variables(Layout(), site=facts.site) | dict(facts.app_settings)
     known |= {
         "XDT_SITENAME": facts.site,
-        "XDT_SCMSITENAME": f"~1{facts.site}",
+        "XDT_SCMSITENAME": scm_site_name(facts),
         "XDT_APPPOOLNAME": facts.site,
         "XDT_EXTENSIONPATH": transform.extension_path,
         "XDT_PRELOADENABLED": "false",
@@ -175,12 +195,14 @@ def _variables(transform: HostTransform, facts: SiteFacts) -> Mapping[str, str]:
     return {name.upper(): value for name, value in known.items()}
 
 
-def _read(before: Document, after: Document, findings: list[Finding]) -> ApplicationHost:
+def read_changes(
+    before: Document, after: Document, findings: list[Finding], facts: SiteFacts
+) -> ApplicationHost:
+    """Read what of the configuration after the transforms differs from that before them."""
     old = {child.name: _content(child) for child in _web_server(before)}
     changed = [child for child in _web_server(after) if old.get(child.name) != _content(child)]
-    if [_content(each) for each in after.root.named("system.applicationHost")] != [
-        _content(each) for each in before.root.named("system.applicationHost")
-    ]:
+    scm = scm_site_name(facts)
+    if _hosting(after, without=scm) != _hosting(before, without=scm):
         findings.append(_sites_not_honoured())
     environment: list[tuple[str, str]] = []
     applications: tuple[Application, ...] = ()
@@ -209,6 +231,20 @@ def _read(before: Document, after: Document, findings: list[Finding]) -> Applica
 
 def _web_server(document: Document) -> list[Element]:
     return [child for group in document.root.named("system.webServer") for child in group.children]
+
+
+def _hosting(document: Document, *, without: str) -> list[Element]:
+    """Give `<system.applicationHost>` without one of its sites."""
+
+    def kept(element: Element) -> Element:
+        children = tuple(
+            kept(child)
+            for child in element.children
+            if not (child.name == "site" and child.get("name") == without)
+        )
+        return replace(element, children=children)
+
+    return [_content(kept(each)) for each in document.root.named("system.applicationHost")]
 
 
 def _content(element: Element) -> Element:
@@ -241,6 +277,6 @@ def _sites_not_honoured() -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code="webconfig.not-honoured",
-        message="Transforms that change <system.applicationHost> (applications, virtual directories) have no effect here.",
+        message="Transforms that change <system.applicationHost> (applications, virtual directories) have no effect but for applications below the SCM site.",
         file=FILE,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from homeport.model.finding import Finding, Severity
-from homeport.webconfig.application_host import read_application_host
+from homeport.webconfig.application_host import ApplicationHost, read_application_host
 from homeport.webconfig.bounds import MOST_FILES, MOST_RULES, remembering
 from homeport.webconfig.detection import (
     FILE,
@@ -81,22 +81,25 @@ _FOREIGN = {
 }
 
 
-def compile_plan(tree: ConfigurationTree, facts: SiteFacts) -> HostingPlan:
+def compile_plan(
+    tree: ConfigurationTree, facts: SiteFacts, *, host: ApplicationHost | None = None
+) -> HostingPlan:
     """Compile all web.config files of a site; nothing is raised, every problem is a finding of the plan.
 
-    A file that IIS would answer 500.19 to makes its folder, and all below it, refuse with that status.
+    A file that IIS would answer 500.19 to makes its folder, and all below it, refuse with that status. `host` is what
+    `tree.host_transforms` come to, where that is known.
     """
-    return _Compiler(tree, facts).compile()
+    return _Compiler(tree, facts, host).compile()
 
 
 class _Compiler:
-    def __init__(self, tree: ConfigurationTree, facts: SiteFacts) -> None:
+    def __init__(self, tree: ConfigurationTree, facts: SiteFacts, host: ApplicationHost | None) -> None:
         self._facts = facts = replace(facts, list_folder=remembering(facts.list_folder))
         self._findings: dict[Finding, None] = {}
         self._documents = {folder: self._parse(folder, data) for folder, data in tree.files.items()}
         chain, findings = build_chain(self._documents, list_folder=facts.list_folder)
         self._detected_environment: tuple[tuple[str, str], ...] = ()
-        self._host = read_application_host(tree.host_transforms, facts)
+        self._host = host or read_application_host(tree.host_transforms, facts)
         detected = self._detected()
         self._chain = chain.below(detected).below(self._host.layer)
         self._note([*findings, *self._host.findings])

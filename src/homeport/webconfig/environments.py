@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from homeport.model.site import InstalledRuntime
-from homeport.webconfig.plan import CONTENT_ROOT, SiteFacts
+from homeport.webconfig.plan import SiteFacts
 from homeport.windows.interpreters import Interpreter, InterpreterKind
 from homeport.windows.layout import Layout
 from homeport.windows.paths import map_path
@@ -28,7 +28,7 @@ def wanted_environment(app_settings: Mapping[str, str]) -> str | None:
 def environment_of(runtime: InstalledRuntime, facts: SiteFacts) -> str:
     """Give the environment that a Python of the site runs in: a folder below /home, empty for none."""
     name = wanted_environment(facts.app_settings)
-    folder = f"{CONTENT_ROOT.removeprefix(_HOME)}/{name}"
+    folder = f"{facts.content.path.removeprefix(_HOME)}/{name}"
     return folder if name and _belongs(folder, runtime, facts) else ""
 
 

@@ -8,7 +8,7 @@ from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.bounds import bounded_expand
 from homeport.webconfig.environments import environment_of
-from homeport.webconfig.plan import CONTENT_ROOT, HttpPool, ProxyToPool, Refuse, SiteFacts
+from homeport.webconfig.plan import HttpPool, ProxyToPool, Refuse, SiteFacts
 from homeport.webconfig.runtimes import MISSING_RUNTIME, RuntimeChoice, choose_runtime
 from homeport.webconfig.sections.handlers import Handler
 from homeport.webconfig.sections.http_platform import PORT_VARIABLE, HttpPlatform
@@ -79,7 +79,7 @@ def compile_http_pool(handler: Handler, section: HttpPlatform, facts: SiteFacts)
     if program is None:
         return _refused(notes)
     mapped = map_arguments(
-        arguments, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=CONTENT_ROOT
+        arguments, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=facts.content.path
     )
     for argument in mapped:
         if argument.path is not None and argument.path.problem is not None:
@@ -91,7 +91,7 @@ def compile_http_pool(handler: Handler, section: HttpPlatform, facts: SiteFacts)
                 remedy=r"Use a path below D:\home.",
             )
     pool = HttpPool(
-        id=_pool_id(section),
+        id=_pool_id(section, facts),
         requested=section.process_path,
         program=(*program.words, *(argument.value for argument in mapped)),
         runtime_folder=program.runtime.folder if program.runtime else None,
@@ -104,6 +104,7 @@ def compile_http_pool(handler: Handler, section: HttpPlatform, facts: SiteFacts)
         request_timeout_seconds=section.request_timeout_seconds,
         stdout_log=_stdout_log(section, facts, notes),
         recycle_files=_recycle_files(section, facts, notes),
+        content=facts.content,
     )
     action = ProxyToPool(pool=pool.id, handler=handler.name, file=handler.file, line=handler.line)
     return HttpPoolResult(action=action, pool=pool, findings=tuple(notes.findings))
@@ -132,10 +133,12 @@ def _program(path: str, facts: SiteFacts, notes: _Notes) -> _Program | None:
         )
     if not {"\\", "/"} & set(path):
         return _beside_runtime((_bare_name(path),), facts)
-    mapped = map_path(path, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=CONTENT_ROOT)
+    mapped = map_path(
+        path, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=facts.content.path
+    )
     if mapped.posix is not None and not mapped.exists and path.lower().endswith(".exe"):
         bare = map_path(
-            path[:-4], _LAYOUT, variables={}, list_folder=facts.list_folder, directory=CONTENT_ROOT
+            path[:-4], _LAYOUT, variables={}, list_folder=facts.list_folder, directory=facts.content.path
         )
         mapped = bare if bare.exists else mapped
     if mapped.posix is None and mapped.rule is Rule.UNMAPPED:
@@ -261,16 +264,17 @@ def _stdout_log(section: HttpPlatform, facts: SiteFacts, notes: _Notes) -> str |
 
 def _recycle_files(section: HttpPlatform, facts: SiteFacts, notes: _Notes) -> tuple[str, ...]:
     files = []
+    content = f"{facts.content.path.removeprefix(_HOME)}/"
     for written in section.recycle_files:
         path = _below_home(bounded_expand(written, _variables(facts)) or "", facts)
-        if path is None or not path.startswith("site/wwwroot/"):
+        if path is None or not path.startswith(content):
             notes.add(
                 Severity.WARNING,
                 "unmapped-path",
                 f"<recycleOnFileChange> names '{written}', which is no file of the content folder: it is not watched.",
             )
         else:
-            files.append(path.removeprefix("site/wwwroot/"))
+            files.append(path.removeprefix(content))
     return tuple(dict.fromkeys(files))
 
 
@@ -279,7 +283,7 @@ def _below_home(text: str, facts: SiteFacts) -> str | None:
     if not text.strip():
         return None
     mapped = map_path(
-        text.strip(), _LAYOUT, variables={}, list_folder=facts.list_folder, directory=CONTENT_ROOT
+        text.strip(), _LAYOUT, variables={}, list_folder=facts.list_folder, directory=facts.content.path
     )
     if (
         mapped.posix is None
@@ -290,9 +294,10 @@ def _below_home(text: str, facts: SiteFacts) -> str | None:
     return mapped.posix.removeprefix(_HOME)
 
 
-def _pool_id(section: HttpPlatform) -> str:
+def _pool_id(section: HttpPlatform, facts: SiteFacts) -> str:
     """Name a pool after the places that configure it: a new argument then makes a new generation, not a new pool."""
-    digest = hashlib.sha256("|".join(section.folders).encode("utf-8", "surrogatepass")).hexdigest()
+    places = "|".join(section.folders) + facts.content.mark
+    digest = hashlib.sha256(places.encode("utf-8", "surrogatepass")).hexdigest()
     return f"http-{digest[:8]}"
 
 

@@ -17,6 +17,27 @@ CONTENT_ROOT = "/home/site/wwwroot"
 ANY_VERB = "*"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentFolder:
+    """The content of an application: `path` as its processes see it.
+
+    `mounted_at` is where it is below the SCM site (`/tool`), empty for the site itself. `identity` differs where another
+    folder has taken its place: the processes that work in the old one are then replaced.
+    """
+
+    path: str = CONTENT_ROOT
+    mounted_at: str = ""
+    identity: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What tells the pools of one application of a site from those of another; empty for the site itself."""
+        return f"|{self.mounted_at.lower()}" if self.mounted_at else ""
+
+
+SITE_CONTENT = ContentFolder()
+
+
 class PoolKind(StrEnum):
     """Who answers in the processes of a FastCGI pool."""
 
@@ -146,6 +167,7 @@ class FastCgiPool(PoolSettings):
     app_settings: tuple[tuple[str, str], ...] = ()
     restart_regex: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
+    content: ContentFolder = SITE_CONTENT
 
     @property
     def python_folder(self) -> str | None:
@@ -177,6 +199,7 @@ class HttpPool:
     request_timeout_seconds: int = 120
     stdout_log: str | None = None
     recycle_files: tuple[str, ...] = ()
+    content: ContentFolder = SITE_CONTENT
 
     @property
     def python_folder(self) -> str | None:
@@ -244,11 +267,13 @@ class HostTransform:
 class ConfigurationTree:
     """The web.config files of a site, by the folder that holds them: `""` for the root, `static`, `static/img`.
 
-    `host_transforms` are its applicationHost.xdt files in the order in which they apply.
+    `host_transforms` are its applicationHost.xdt files in the order in which they apply, `scm_transforms` those for its
+    SCM site (`scm_site`).
     """
 
     files: Mapping[str, bytes]
     host_transforms: tuple[HostTransform, ...] = ()
+    scm_transforms: tuple[HostTransform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +282,8 @@ class SiteFacts:
 
     `app_settings` are the site's own settings, which are environment variables of its processes. `list_folder` names
     what is in a folder as the sandbox sees it, so that letter case can be corrected; without it spelling is exact. `detect`
-    looks for the application that runs where no web.config has a handler for one; only then is it asked.
+    looks for the application that runs where no web.config has a handler for one; only then is it asked. `content` is
+    the folder that the files are in.
     """
 
     site: str
@@ -265,3 +291,4 @@ class SiteFacts:
     app_settings: Mapping[str, str] = field(default_factory=dict)
     list_folder: ListFolder | None = None
     detect: Callable[[], Detected | None] | None = None
+    content: ContentFolder = SITE_CONTENT

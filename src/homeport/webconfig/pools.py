@@ -223,12 +223,13 @@ class PoolCompiler:
         settings = application.settings(defaults) if application else defaults
         environment, findings = self._environment(application, runtime=runtime)
         pool = FastCgiPool(
-            id=pool_id(kind, processor),
+            id=pool_id(kind, processor, mark=self.facts.content.mark),
             kind=kind,
             requested=processor.program,
             program=program,
             runtime_folder=runtime.folder if runtime else None,
             environment_variables=environment,
+            content=self.facts.content,
             **asdict(settings),
         )
         return _Pool(pool=pool, findings=findings)
@@ -310,9 +311,13 @@ class _Pool:
     findings: tuple[Finding, ...]
 
 
-def pool_id(kind: PoolKind, processor: ScriptProcessor) -> str:
-    """Name a pool after its (fullPath, arguments) pair, the same for every spelling that IIS takes for equal."""
-    digest = hashlib.sha256("|".join(processor.key).encode("utf-8", "surrogatepass")).hexdigest()
+def pool_id(kind: PoolKind, processor: ScriptProcessor, *, mark: str = "") -> str:
+    """Name a pool after its (fullPath, arguments) pair, the same for every spelling that IIS takes for equal.
+
+    `mark` is that of its `ContentFolder`.
+    """
+    text = "|".join(processor.key) + mark
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind.value}-{digest[:8]}"
 
 

@@ -51,10 +51,12 @@ def _request_map(variable: Variable, entries: Sequence[Entry]) -> Node:
 class FolderConfiguration:
     """Compiles settings that one or more folders of a site have; `number` tells them from the site's others.
 
-    `proxies` tells whether the site has httpPlatform pools.
+    `proxies` tells whether the site has httpPlatform pools. `label` is the site's name, or what stands for an application
+    below its SCM site in names of the configuration.
     """
 
     site: str
+    label: str
     number: int
     settings: FolderSettings
     most_body_bytes: int
@@ -98,14 +100,14 @@ class FolderConfiguration:
         return refused_by(_FILTERING, [refusal]) if self.filtering else []
 
     def untyped(self) -> list[Node]:
-        """Give what refuses a file without a MIME type; what is not there is 404.0 all the same."""
+        """Give what refuses a file without a MIME type."""
         untyped = self._untyped if self._own_types else Variable("homeport_untyped")
         return [
             directive("set", _REFUSED, untyped),
-            # Only such a file is looked for on disk: a look costs as much as all the rest here.
+            # Only what may be a folder is looked for on disk: a look costs as much as all the rest here.
             directive("set", _LOOKED_FOR, ""),
             If(_REFUSED, (directive("set", _LOOKED_FOR, Variable("request_filename")),)),
-            If(None, (directive("set", _REFUSED, ""),), operator="!-f", operand=_LOOKED_FOR),
+            If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=_LOOKED_FOR),
             If(_REFUSED, self.errors.refusal("404", sub_status="3")),
         ]
 
@@ -141,7 +143,7 @@ class FolderConfiguration:
 
     @property
     def _suffix(self) -> str:
-        return f"{self.number}_{self.site.replace('-', '_')}"
+        return f"{self.number}_{self.label.replace('-', '_')}"
 
     @property
     def filtering(self) -> bool:

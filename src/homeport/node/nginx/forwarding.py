@@ -1,10 +1,10 @@
 """What nginx hands on to applications and what it drops, in either direction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from homeport.node.nginx.writer import Argument, Directive, Text, Variable, directive
-from homeport.webconfig.plan import CONTENT_ROOT
+from homeport.webconfig.plan import ContentFolder
 
 IGNORED_RESPONSE_HEADERS = (
     "X-Accel-Redirect",
@@ -80,9 +80,9 @@ WORKER_PARAMETERS: Mapping[str, Argument] = {
 """What a request says; the rest of IIS's parameters is constant for a site and known to our worker beforehand."""
 
 
-def iis_parameters(*, site: str) -> Mapping[str, Argument]:
+def iis_parameters(*, site: str, content: ContentFolder) -> Mapping[str, Argument]:
     """Give the parameters that IIS sends (IIS reference §2.4), for programs that are not our worker."""
-    physical = Text(CONTENT_ROOT, Variable("uri"))
+    physical = Text(content.path, Variable("uri"))
     return {
         **WORKER_PARAMETERS,
         "URL": Variable("uri"),
@@ -104,18 +104,24 @@ def iis_parameters(*, site: str) -> Mapping[str, Argument]:
             ("HTTPS_SERVER_SUBJECT", "HTTPS_SERVER_ISSUER", "HTTPS_SECRETKEYSIZE", "HTTPS_KEYSIZE"), ""
         ),
         "GATEWAY_INTERFACE": "CGI/1.1",
-        "DOCUMENT_ROOT": CONTENT_ROOT,
+        "DOCUMENT_ROOT": Text(content.path),
         "CONTENT_LENGTH": Variable("homeport_content_length"),
         **dict.fromkeys(
             ("CERT_SUBJECT", "CERT_SERIALNUMBER", "CERT_ISSUER", "CERT_FLAGS", "CERT_COOKIE"), ""
         ),
         **dict.fromkeys(("AUTH_USER", "AUTH_PASSWORD", "AUTH_TYPE"), ""),
-        "APPL_PHYSICAL_PATH": f"{CONTENT_ROOT}/",
-        "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
+        "APPL_PHYSICAL_PATH": Text(f"{content.path}/"),
+        "APPL_MD_PATH": f"/LM/W3SVC/1/ROOT{content.mounted_at}",
         "HTTP_X_ORIGINAL_URL": Variable("request_uri"),
         "HTTP_X_FORWARDED_FOR": Variable("homeport_forwarded_for"),
         "HTTP_X_FORWARDED_PROTO": Variable("scheme"),
     }
+
+
+def dropped_headers(known: Iterable[str]) -> list[Directive]:
+    """Keep clients' own headers back that only a platform may set, but for those that are set here."""
+    names = {name.lower() for name in known}
+    return [directive("proxy_set_header", name, "") for name in DROPPED_HEADERS if name.lower() not in names]
 
 
 def fastcgi_parameters(

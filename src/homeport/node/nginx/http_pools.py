@@ -9,8 +9,9 @@ a kept connection on its way out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from homeport.node.nginx.forwarding import DROPPED_HEADERS, IGNORED_RESPONSE_HEADERS
+from homeport.node.nginx.forwarding import IGNORED_RESPONSE_HEADERS, dropped_headers
 from homeport.node.nginx.pages import FAILED, answer, owner_line, page, sub_status_is
+from homeport.node.nginx.scm_applications import forwarded_headers
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.plan import HttpPool
@@ -50,13 +51,15 @@ POOL_ERRORS = {
 class HttpEntrances:
     """Where the pools of a site are reached: addresses (`host:port`) by pool id, and the activator's socket.
 
-    `set_headers` are request headers that the site's rewrite rules set, by name.
+    `set_headers` are request headers that the site's rewrite rules set, by name. `mounted`: the pools serve an application
+    below the SCM site.
     """
 
     servers: Mapping[str, tuple[str, ...]]
     activator: str
     web_sockets: bool = True
     set_headers: Mapping[str, Argument] = field(default_factory=dict)
+    mounted: bool = False
 
 
 def upstreams(site: str, pools: Sequence[HttpPool], entrances: HttpEntrances) -> list[Node]:
@@ -226,17 +229,24 @@ def _proxied(
     # What frames a request, and what the platform says of it, is no rule's to change.
     fixed = {name.lower() for name in headers if name != "Host"} | {"content-length", "transfer-encoding"}
     headers |= {name: value for name, value in entrances.set_headers.items() if name.lower() not in fixed}
-    dropped = [name for name in DROPPED_HEADERS if name not in headers]
+    if entrances.mounted:
+        headers |= forwarded_headers()
     timeout = f"{seconds or _NO_LIMIT}s"
     return [
         *(directive("proxy_set_header", name, value) for name, value in headers.items()),
-        *(directive("proxy_set_header", name, "") for name in dropped),
+        *dropped_headers(headers),
         # As under IIS: an answer goes out as it is made, whatever the server's way of marking its end.
         directive("proxy_buffering", "off"),
         directive("proxy_next_upstream", "error"),
         directive("proxy_read_timeout", timeout),
         directive("proxy_send_timeout", timeout),
-        directive("proxy_pass", f"http://{_upstream(site, pool)}"),
+        # The address as the client has written it, also where nginx works with another one.
+        directive(
+            "proxy_pass",
+            Text(
+                f"http://{_upstream(site, pool)}", *([Variable("request_uri")] if entrances.mounted else [])
+            ),
+        ),
     ]
 
 

@@ -22,6 +22,7 @@ from homeport.node.nginx.pages import (
 from homeport.node.nginx.platform_server import platform_server
 from homeport.node.nginx.rewriting import script_directives
 from homeport.node.nginx.rule_names import TAKEN_BY
+from homeport.node.nginx.scm_applications import shared_maps
 from homeport.node.nginx.scm_server import ScmSites, scm_server
 from homeport.node.nginx.server import host_name
 from homeport.node.nginx.trace_header import trace_variables
@@ -117,6 +118,7 @@ def _http(config: MainConfig) -> list[Node]:
         *(_certificates(config.certificates) if config.certificates else ()),
         *script_directives(),
         *_default_servers(config),
+        *(shared_maps() if config.scm else ()),
         *([scm_server(config.scm, config.domain, _listen(config))] if config.scm else ()),
         *([platform_server(config.scm.auth_socket, config.domain, _listen(config))] if config.scm else ()),
         directive("include", f"{config.sites_folder}/*.conf"),

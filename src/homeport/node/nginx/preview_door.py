@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from homeport.model.errors import Invalid
+from homeport.node.nginx.cookies import maps_without
 from homeport.node.nginx.pages import answer, page
 from homeport.node.nginx.writer import Argument, Entry, If, Node, Plain, Text, Variable, block, directive
 
@@ -56,15 +57,7 @@ class PreviewDoor:
                 ],
                 default=f"{_COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Lax",
             ),
-            # A person who comes by both schemes has two.
-            self._without_one(Variable("http_cookie"), "cookie_1"),
-            self._without_one(self._variable("cookie_1"), "cookie_2"),
-            self._map(
-                self._variable("cookie_2"),
-                "cookie",
-                [Entry(Plain(rf"~(?:\A|; *){_COOKIES}"), ("",))],
-                default=self._variable("cookie_2"),
-            ),
+            *maps_without(_COOKIES, self._variable("cookie").name),
         ]
 
     def guard(self) -> list[Node]:
@@ -97,22 +90,6 @@ class PreviewDoor:
     def headers(self) -> Mapping[str, Variable]:
         """The request headers that the application gets in place of the visitor's, by server variable (`HTTP_…`)."""
         return {"HTTP_COOKIE": self._variable("cookie")} if self._token else {}
-
-    def _without_one(self, source: Variable, target: str) -> Node:
-        """Take the first of our cookies out of a list of cookies."""
-        after, before, rest = (f"homeport_{target}_{part}" for part in ("after", "before", "rest"))
-        return self._map(
-            source,
-            target,
-            [
-                Entry(Plain(rf"~\A{_COOKIES}(?:; *(?P<{after}>.*))?\z"), (Variable(after),)),
-                Entry(
-                    Plain(rf"~\A(?P<{before}>.*?); *{_COOKIES}(?P<{rest}>(?:;.*)?)\z"),
-                    (Text(Variable(before), Variable(rest)),),
-                ),
-            ],
-            default=source,
-        )
 
     def _map(self, source: Argument, target: str, entries: list[Entry], *, default: Argument = "") -> Node:
         return block("map", source, self._variable(target), body=[Entry("default", (default,)), *entries])

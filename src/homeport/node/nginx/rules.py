@@ -14,6 +14,7 @@ from homeport.node.nginx.folder_settings import FolderConfiguration
 from homeport.node.nginx.http_pools import back_to
 from homeport.node.nginx.pages import answer, owner_line, page, sub_status_is
 from homeport.node.nginx.rule_names import RuleName, rule_name, taken_by
+from homeport.node.nginx.scm_applications import Mounted, folder_slash
 from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import Entry, If, Node, Plain, Text, Variable, block, directive
 from homeport.webconfig.folder_settings import FolderSettings
@@ -86,7 +87,8 @@ class RuleCompiler:
     """Compiles the rules of one site.
 
     `pass_to` says how a pool is reached, `pass_again` how from the activator; `trace` notes who took a request;
-    `most_body_bytes` bounds the bodies that the plan's settings allow.
+    `most_body_bytes` bounds the bodies that the plan's settings allow. `mounted` says where below the SCM site the rules
+    hold that are not a site's own.
     """
 
     def __init__(
@@ -98,13 +100,16 @@ class RuleCompiler:
         pass_again: PassAgain,
         trace: TraceHeader,
         most_body_bytes: int,
+        mounted: Mounted | None = None,
     ) -> None:
         self._site = site
+        self._mounted = mounted
+        self._label = label = f"{site}{mounted.label}" if mounted else site
         self._rewrites = bool(plan.rewriting)
         self._pass_to = pass_to
         self._pass_again = pass_again
         self._trace = trace
-        self._folders = _folders(site, plan, most_body_bytes=most_body_bytes)
+        self._folders = _folders(site, plan, label=label, most_body_bytes=most_body_bytes)
         self._configurations = tuple(dict.fromkeys(folder.configuration for folder in self._folders))
         names = {name_of(rule) for folder in self._folders for rule in (*folder.rules, folder.last)}
         self._tells_folders_apart = len(names) <= _MOST_TOLD_APART
@@ -167,11 +172,11 @@ class RuleCompiler:
 
     @property
     def _filter(self) -> Variable:
-        return Variable(f"homeport_filter_{self._site.replace('-', '_')}")
+        return Variable(f"homeport_filter_{self._label.replace('-', '_')}")
 
     @property
     def _visitor(self) -> Variable:
-        return Variable(f"homeport_visitor_{self._site.replace('-', '_')}")
+        return Variable(f"homeport_visitor_{self._label.replace('-', '_')}")
 
     @property
     def _refuses_visitors(self) -> bool:
@@ -276,7 +281,8 @@ class RuleCompiler:
             case FastCgi() | ProxyToPool():
                 return self._pass_to(action)
             case StaticFiles():
-                return _static(action, configuration)
+                slash = [] if self._mounted is None else [folder_slash(self._mounted)]
+                return [*slash, *_static(action, configuration)]
             case AnswerOptions():
                 verbs = "GET, HEAD, OPTIONS"
                 return [
@@ -348,7 +354,7 @@ def _key(rule: Rule) -> str:
     return rf"~\A{verbs} {_KINDS[rule.resource_type]} (?is:{pattern(rule)})\z"
 
 
-def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Folder]:
+def _folders(site: str, plan: HostingPlan, *, label: str, most_body_bytes: int) -> list[_Folder]:
     paths = dict.fromkeys([*(rule.folder for rule in plan.rules), "/"])
     settings = {path: plan.settings_of(path) for path in paths}
     sources = {path: path for path in paths}
@@ -361,6 +367,7 @@ def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Fol
     configurations = {
         one: FolderConfiguration(
             site=site,
+            label=label,
             number=at,
             settings=one,
             most_body_bytes=most_body_bytes,
@@ -377,7 +384,7 @@ def _folders(site: str, plan: HostingPlan, *, most_body_bytes: int) -> list[_Fol
                 rules=rules,
                 last=last,
                 # The site's name comes last: before a number it could be taken for another site's.
-                variable=Variable(f"homeport_rule{at}_{site.replace('-', '_')}"),
+                variable=Variable(f"homeport_rule{at}_{label.replace('-', '_')}"),
                 configuration=configurations[settings[path]],
                 exact=path not in paths,
             )

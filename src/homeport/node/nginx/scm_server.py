@@ -1,15 +1,17 @@
 """The server block of every SCM site: one for all, because they differ in nothing but the name of their site.
 
 `SITE.scm.DOMAIN` selects the site by its name, so sites may come and go without nginx hearing of it. Whether there is
-such a site is seen by its folder; its socket goes when its SCM app keeps failing (decision 2).
+such a site is seen by its folder; its socket goes when its SCM app keeps failing (decision 2). Only a site whose
+extensions have applications of their own there has a block of its own, with the same in it and the ways to these.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from homeport.node.nginx.forwarding import DROPPED_HEADERS
+from homeport.node.nginx.forwarding import dropped_headers
 from homeport.node.nginx.pages import answer, error_pages, failed_location, page, status_location
+from homeport.node.nginx.scm_applications import Mounted, doors
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.writer import Argument, If, Node, Plain, Text, Variable, block, directive
 
@@ -18,6 +20,7 @@ _PIECE_BYTES = "256k"
 _TIMEOUT = "3600s"
 _FORM_BYTES = "16k"
 _AUTHORIZE = "/.homeport/authorize"
+_AUTHORIZE_APPLICATION = "/.homeport/authorize-application"
 _PAGES = {"/.homeport/sign-in": "/sign-in", "/.homeport/sign-out": "/sign-out"}
 _UNAUTHORIZED = "@homeport_unauthorized"
 _SITE = Variable("homeport_site")
@@ -29,6 +32,7 @@ _ASKED: Mapping[str, Argument] = {
     "Host": "homeport",
     "Connection": "close",
     "X-Homeport-Site": _SITE,
+    "X-Homeport-Application": "",
     "X-Homeport-Upgrade": Variable("http_upgrade"),
     "X-Original-Method": Variable("request_method"),
     "X-Original-URI": Variable("request_uri"),
@@ -52,8 +56,18 @@ class ScmSites:
     auth_socket: str
 
 
-def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
-    """Make the server block. Raises `Invalid` for a path that cannot be a socket's."""
+def scm_server(
+    sites: ScmSites,
+    domain: str,
+    listen: Sequence[Node],
+    *,
+    site: str = "",
+    applications: Sequence[Mounted] = (),
+) -> Node:
+    """Make the server block, or with `site` that of one site with applications.
+
+    Raises `Invalid` for a path that cannot be a socket's.
+    """
     away = page("Service unavailable", "Sign-in does not work at the moment. Try again shortly.")
     socket_path(f"{sites.sockets_folder}/{60 * 'x'}.scm.sock")
     return block(
@@ -62,7 +76,7 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
             *listen,
             # An exact name comes before an expression, so it is the control plane that keeps host names of sites
             # out of the platform's own domain.
-            directive("server_name", Plain(f"~^(?<{_SITE.name}>{_NAME})\\.scm\\.{re.escape(domain)}$")),
+            *(_one_name(site, domain) if site else [_every_name(domain)]),
             directive("access_log", "off"),
             # auth_request makes a 500 of everything but yes and no: whoever answers it is away.
             directive("error_page", "500", "=", "@homeport_no_sign_in"),
@@ -72,7 +86,8 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
             directive("recursive_error_pages", "on"),
             directive("absolute_redirect", "off"),
             directive("client_max_body_size", _BODY_BYTES),
-            block("location", "=", _AUTHORIZE, body=_authorize(sites)),
+            block("location", "=", _AUTHORIZE, body=_authorize(sites, _ASKED)),
+            *(_ways_to(sites, applications) if applications else ()),
             *(block("location", "=", path, body=_page(sites, target)) for path, target in _PAGES.items()),
             block("location", _UNAUTHORIZED, body=_unauthorized()),
             block("location", "/", body=_scm_app(sites)),
@@ -90,11 +105,32 @@ def scm_server(sites: ScmSites, domain: str, listen: Sequence[Node]) -> Node:
     )
 
 
-def _authorize(sites: ScmSites) -> list[Node]:
+def _every_name(domain: str) -> Node:
+    return directive("server_name", Plain(f"~^(?<{_SITE.name}>{_NAME})\\.scm\\.{re.escape(domain)}$"))
+
+
+def _one_name(site: str, domain: str) -> list[Node]:
+    """Name one site: nginx looks for exact names first."""
+    return [directive("server_name", f"{site}.scm.{domain}"), directive("set", _SITE, site)]
+
+
+def _ways_to(sites: ScmSites, applications: Sequence[Mounted]) -> list[Node]:
+    asked: Mapping[str, Argument] = {**_ASKED, "X-Homeport-Application": "1"}
+    return [
+        block("location", "=", _AUTHORIZE_APPLICATION, body=_authorize(sites, asked)),
+        *doors(
+            applications,
+            guard=_signed_in(_AUTHORIZE_APPLICATION),
+            timeout=_TIMEOUT,
+        ),
+    ]
+
+
+def _authorize(sites: ScmSites, asked: Mapping[str, Argument]) -> list[Node]:
     return [
         directive("internal"),
         directive("proxy_pass_request_body", "off"),
-        *_set_headers({**_ASKED, "Content-Length": ""}),
+        *_set_headers({**asked, "Content-Length": ""}),
         directive("proxy_pass", f"http://unix:{socket_path(sites.auth_socket)}:/authorize"),
     ]
 
@@ -139,14 +175,8 @@ def _scm_app(sites: ScmSites) -> list[Node]:
     socket = Text(f"http://unix:{sites.sockets_folder}/", _SITE, ".scm.sock")
     return [
         If(None, (directive("return", "404"),), operator="!-d", operand=folder),
-        # A service worker would see what is typed into the sign-in page, and outlive what put it there.
-        If(Variable("http_service_worker"), (directive("return", "403"),)),
-        directive("auth_request", _AUTHORIZE),
-        directive("auth_request_set", Variable("homeport_user"), Variable("upstream_http_x_homeport_user")),
+        *_signed_in(_AUTHORIZE),
         directive("auth_request_set", Variable("homeport_csrf"), Variable("upstream_http_x_homeport_csrf")),
-        directive(
-            "auth_request_set", Variable("homeport_sign_in"), Variable("upstream_http_x_homeport_sign_in")
-        ),
         *_set_headers(headers),
         directive("proxy_request_buffering", "off"),
         directive("proxy_buffering", "off"),
@@ -160,10 +190,20 @@ def _scm_app(sites: ScmSites) -> list[Node]:
     ]
 
 
+def _signed_in(authorize: str) -> list[Node]:
+    return [
+        # A service worker would see what is typed into the sign-in page, and outlive what put it there.
+        If(Variable("http_service_worker"), (directive("return", "403"),)),
+        directive("auth_request", authorize),
+        directive("auth_request_set", Variable("homeport_user"), Variable("upstream_http_x_homeport_user")),
+        directive(
+            "auth_request_set", Variable("homeport_sign_in"), Variable("upstream_http_x_homeport_sign_in")
+        ),
+    ]
+
+
 def _set_headers(headers: Mapping[str, Argument]) -> list[Node]:
-    known = {name.lower() for name in headers}
-    dropped = [name for name in DROPPED_HEADERS if name.lower() not in known]
     return [
         *(directive("proxy_set_header", name, value) for name, value in headers.items()),
-        *(directive("proxy_set_header", name, "") for name in dropped),
+        *dropped_headers(headers),
     ]

@@ -30,6 +30,13 @@ from homeport.node.nginx.preview_door import PreviewDoor
 from homeport.node.nginx.rewriting import ORIGINAL, RewriteCompiler
 from homeport.node.nginx.rule_names import rule_name, taken_by
 from homeport.node.nginx.rules import RuleCompiler
+from homeport.node.nginx.scm_applications import (
+    Mounted,
+    entrance,
+    fastcgi_overrides,
+    inwards,
+    program_overrides,
+)
 from homeport.node.nginx.sockets import socket_path
 from homeport.node.nginx.trace_header import TraceHeader
 from homeport.node.nginx.writer import If, Node, Plain, Text, Variable, block, directive, render
@@ -60,7 +67,8 @@ class SiteServer:
     the content, no link can be followed. `request_log` is the platform's file of
     requests where the site keeps an access log. `https_only` and
     `minimum_tls` (`1.2`, `1.3`) are as in `model.site.SiteConfig`. `trace_token` (empty: none) is the site's secret for
-    `trace_header`. `preview_token` (empty: none) is what opens a preview (`preview_door`).
+    `trace_header`. `preview_token` (empty: none) is what opens a preview (`preview_door`). `mounted` says where an
+    application is that extensions have brought below the SCM site; then this is its server and not that of the visitors.
     """
 
     name: str
@@ -80,6 +88,7 @@ class SiteServer:
     minimum_tls: str = "1.2"
     trace_token: str = field(default="", repr=False)
     preview_token: str = field(default="", repr=False)
+    mounted: Mounted | None = None
 
 
 def render_site(site: SiteServer) -> str:
@@ -95,6 +104,7 @@ def render_site(site: SiteServer) -> str:
         ),
         trace=trace,
         most_body_bytes=site.request_body_bytes,
+        mounted=site.mounted,
     )
     maps = [*rules.maps(), *rewriting.maps(), *trace.maps()] if site.running else []
     maps += _door(site).maps()
@@ -107,13 +117,14 @@ def _visitors(
     site: SiteServer, rules: RuleCompiler, rewriting: RewriteCompiler, trace: TraceHeader
 ) -> list[Node]:
     head = [
-        *_listen(site),
+        *(entrance(site.mounted) if site.mounted else listen_directives(site)),
         _server_name(site.hostnames),
         *error_pages(),
         status_location(),
         *_transport(site),
         *_door(site).guard(),
         *([access_log(site.request_log, full=True)] if site.request_log else ()),
+        *([directive("access_log", "off"), *inwards(site.mounted)] if site.mounted else ()),
     ]
     if not site.running:
         stopped = page("This web app is stopped", "Its owner has stopped it; it takes no requests.")
@@ -147,7 +158,8 @@ def _door(site: SiteServer) -> PreviewDoor:
 
 
 def _no_links(site: SiteServer) -> Node:
-    return directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(_BELOW_HOME)}"))
+    below_home = f"/{site.mounted.folder}" if site.mounted else _BELOW_HOME
+    return directive("disable_symlinks", "on", Text(f"from={site.content_root.removesuffix(below_home)}"))
 
 
 def _transport(site: SiteServer) -> list[Node]:
@@ -197,7 +209,7 @@ def _entrances(site: SiteServer, rewriting: RewriteCompiler) -> HttpEntrances:
         name.removeprefix("HTTP_").replace("_", "-").title(): value
         for name, value in _headers(site, rewriting).items()
     }
-    return replace(site.entrances, set_headers=headers)
+    return replace(site.entrances, set_headers=headers, mounted=site.mounted is not None)
 
 
 def _headers(site: SiteServer, rewriting: RewriteCompiler) -> Mapping[str, Variable]:
@@ -234,7 +246,11 @@ def _parameters(site: SiteServer, pool: FastCgiPool, rewriting: RewriteCompiler)
     the other paths are rewritten for both.
     """
     if pool.kind is PoolKind.PROGRAM:
-        parameters = iis_parameters(site=site.name)
+        parameters = iis_parameters(site=site.name, content=pool.content)
+        if site.mounted:
+            parameters = {**parameters, **program_overrides(site.mounted)}
+    elif site.mounted:
+        parameters = {**WORKER_PARAMETERS, **fastcgi_overrides(site.mounted)}
     elif rewriting.active:
         parameters = {"URL": Variable("uri"), **WORKER_PARAMETERS, "PATH_INFO": ORIGINAL}
     elif site.preview_token:
@@ -244,7 +260,8 @@ def _parameters(site: SiteServer, pool: FastCgiPool, rewriting: RewriteCompiler)
     return fastcgi_parameters(parameters, optional=_headers(site, rewriting))
 
 
-def _listen(site: SiteServer) -> list[Node]:
+def listen_directives(site: SiteServer) -> list[Node]:
+    """Give the addresses at which visitors come."""
     nodes: list[Node] = [directive("listen", f"{address}:{site.http_port}") for address in site.addresses]
     if site.https_port is not None:
         nodes += [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.model.site import DesiredSite
-from homeport.webconfig.plan import FastCgiPool
+from homeport.webconfig.plan import ContentFolder, FastCgiPool
 
 LIBRARY = "/opt/homeport/lib"
 """Where the sandbox sees the worker package, prepared for the site's interpreter."""
@@ -28,9 +28,9 @@ def worker_config(site: DesiredSite, pool: FastCgiPool, *, instance: str, replac
     """
     return json.dumps(
         {
-            "physical_path": "/home/site/wwwroot",
+            "physical_path": pool.content.path,
             "app_settings": [list(pair) for pair in pool.app_settings],
-            "constant_params": constant_params(site, instance=instance),
+            "constant_params": constant_params(site, pool.content, instance=instance),
             # The agent replaces the worker in time, without a gap; this is for an agent that is gone.
             "instance_max_requests": 2 * pool.instance_max_requests,
             "failure_linger_seconds": 0 if replacing else _FAILURE_LINGER_SECONDS,
@@ -40,18 +40,18 @@ def worker_config(site: DesiredSite, pool: FastCgiPool, *, instance: str, replac
     ).encode()
 
 
-def constant_params(site: DesiredSite, *, instance: str) -> Mapping[str, Any]:
+def constant_params(site: DesiredSite, content: ContentFolder, *, instance: str) -> Mapping[str, Any]:
     """Return the FastCGI parameters that are the same for every request (IIS reference §2.4, §2.5)."""
     return {
         "SERVER_SOFTWARE": SERVER_SOFTWARE,
         "GATEWAY_INTERFACE": "CGI/1.1",
         "FCGI_ROLE": "RESPONDER",
-        "APPL_PHYSICAL_PATH": "/home/site/wwwroot/",
-        "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
+        "APPL_PHYSICAL_PATH": f"{content.path}/",
+        "APPL_MD_PATH": f"/LM/W3SVC/1/ROOT{content.mounted_at}",
         "INSTANCE_ID": "1",
         "INSTANCE_NAME": site.name.upper(),
         "INSTANCE_META_PATH": "/LM/W3SVC/1",
-        "DOCUMENT_ROOT": "/home/site/wwwroot",
+        "DOCUMENT_ROOT": content.path,
         "AUTH_TYPE": "",
         "AUTH_USER": "",
         "LOGON_USER": "",

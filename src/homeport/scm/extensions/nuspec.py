@@ -65,8 +65,8 @@ def default_transform(extension_id: str) -> bytes:
         '<configuration xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform">\n'
         "  <system.applicationHost>\n    <sites>\n"
         '      <site name="%XDT_SCMSITENAME%" xdt:Locator="Match(name)">\n'
-        f'        <application path="/{checked}" xdt:Locator="Match(path)" xdt:Transform="Remove" />\n'
-        f'        <application path="/{checked}" applicationPool="%XDT_APPPOOLNAME%" xdt:Transform="Insert">\n'
+        f'        <application path="/{checked}" applicationPool="%XDT_APPPOOLNAME%" '
+        'xdt:Locator="Match(path)" xdt:Transform="InsertIfMissing">\n'
         '          <virtualDirectory path="/" physicalPath="%XDT_EXTENSIONPATH%" />\n'
         "        </application>\n      </site>\n    </sites>\n  </system.applicationHost>\n</configuration>\n"
     ).encode()
