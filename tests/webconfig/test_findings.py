@@ -97,3 +97,16 @@ def test_every_partial_row_says_what_differs() -> None:
         for attribute in row.attributes:
             assert attribute.note or attribute.support is not Support.PARTIAL, (row.name, attribute.name)
         assert len({child.name for child in row.children}) == len(row.children)
+
+
+def test_all_faults_of_a_folder_are_told_at_once() -> None:
+    found = said(
+        "<system.webServer>",
+        "\n<staticContent><mimeMap fileExtension='.x'/></staticContent>",
+        "\n<httpErrors><error statusCode='1' path='x'/></httpErrors>",
+        "\n<handlers><add name='cgi' path='*.cgi' verb='*' modules='CgiModule'/></handlers>",
+        "\n<rewrite><rules><rule name='a'><action type='Fly'/></rule></rules></rewrite>",
+        "</system.webServer>",
+    )
+
+    assert {line for _, line, _ in found} == {3, 4, 5, 6}

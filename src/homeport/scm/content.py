@@ -63,6 +63,7 @@ def list_content(root: Path) -> Content:
             break
         if "pyvenv.cfg" in names and Path(folder) != root:
             folders.clear()  # a virtual environment: nothing in it is the site's own
+            content.entries += _windows_program(Path(folder), root)
             continue
         below = Path(folder).relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
@@ -75,6 +76,19 @@ def list_content(root: Path) -> Content:
             else:
                 content.entries.append(ContentFile(path=prefix + name, packaged=packaged))
     return content
+
+
+def _windows_program(environment: Path, root: Path) -> list[ContentFile]:
+    """Give the file that tells a virtual environment made on Windows from one that runs here."""
+    scripts = [name for name in folder_names(environment) or () if name.lower() == "scripts"]
+    found = [
+        environment / folder / name for folder in scripts for name in folder_names(environment / folder) or ()
+    ]
+    return [
+        ContentFile(path=path.relative_to(root).as_posix(), packaged=True)
+        for path in found
+        if path.name.lower() == "python.exe"
+    ]
 
 
 def folder_names(folder: Path) -> list[str] | None:

@@ -1,7 +1,9 @@
 """From a site's web.config files to its HostingPlan."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from homeport.model.finding import Finding, Severity
 from homeport.webconfig.application_host import ApplicationHost, read_application_host
@@ -71,6 +73,9 @@ _DENIALS = {
     RequiredAccess.SCRIPT: ("Script", 1),
     RequiredAccess.EXECUTE: ("Execute", 1),
 }
+_MOST_REFUSED_READ = 20
+"""Folders that are refused and read on all the same."""
+_Read = TypeVar("_Read")
 _ASP_NET_CORE = "It hosts .NET applications; for another program name the module httpPlatformHandler and configure <httpPlatform>."
 _FOREIGN = {
     "aspnetcore": _ASP_NET_CORE,
@@ -110,6 +115,7 @@ class _Compiler:
         self._actions: dict[tuple[Handler, tuple[str, ...], HttpPlatform], Action] = {}
         self._settings = SettingsReader(checks_locks=uses_locks(self._documents.values()))
         self._connection_strings: tuple[tuple[str, str], ...] = ()
+        self._refused = 0
         self._rewriting: dict[str, FolderRules] = {}
         self._rewritings: dict[tuple[int, ...], Rewriting | LayerFault] = {}
 
@@ -258,20 +264,39 @@ class _Compiler:
         broken = next((layer for layer in layers if layer.fault), None)
         if broken is not None:
             return _Folder(rules=(_refuse_all(path, broken.fault),))
+        settings = self._read(self._settings.read, layers)
+        if isinstance(settings, LayerFault) and not self._reads_on():
+            return _Folder(rules=(_refuse_all(path, settings.finding.code),))
+        handlers = self._read(self._handlers, layers)
+        rewriting = self._read(partial(self._rewrite_rules, path), layers)
+        platform = self._read(self._http_platform, layers)
+        rules: tuple[Rule, ...] = ()
+        if isinstance(handlers, HandlerList) and isinstance(platform, HttpPlatform):
+            known = settings if isinstance(settings, FolderSettings) else FolderSettings()
+            rules = tuple(
+                self._rule(path, handler, handlers, known, platform)
+                for handler in handlers.handlers
+                if handler.holds
+            )
+        faults = (read for read in (settings, handlers, rewriting, platform) if isinstance(read, LayerFault))
+        if (fault := next(faults, None)) is not None:
+            return _Folder(rules=(_refuse_all(path, fault.finding.code),))
+        assert isinstance(settings, FolderSettings)
+        assert isinstance(rewriting, FolderRules)
+        self._rewriting[path] = rewriting
+        return _Folder(rules=rules or (_no_handler(path),), settings=settings)
+
+    def _reads_on(self) -> bool:
+        """Tell whether a folder that is refused is read to its end, so that all its faults are told at once."""
+        self._refused += 1
+        return self._refused <= _MOST_REFUSED_READ
+
+    def _read(self, read: Callable[[Sequence[Layer]], _Read], layers: Sequence[Layer]) -> _Read | LayerFault:
         try:
-            settings = self._settings.read(layers)
-            handlers = self._handlers(layers)
-            self._rewriting[path] = self._rewrite_rules(path, layers)
-            platform = self._http_platform(layers)
+            return read(layers)
         except LayerFault as fault:
             self._note([fault.finding])
-            return _Folder(rules=(_refuse_all(path, fault.finding.code),))
-        rules = tuple(
-            self._rule(path, handler, handlers, settings, platform)
-            for handler in handlers.handlers
-            if handler.holds
-        )
-        return _Folder(rules=rules or (_no_handler(path),), settings=settings)
+            return fault
 
     def _handlers(self, layers: Iterable[Layer]) -> HandlerList:
         handlers = HandlerList()

@@ -93,15 +93,27 @@ class SettingsReader:
     findings: list[Finding] = field(default_factory=list)
 
     def read(self, layers: Iterable[Layer]) -> FolderSettings:
-        """Merge the layers that hold for a folder, outermost first. Raises `LayerFault` for a section IIS refuses."""
+        """Merge the layers that hold for a folder, outermost first.
+
+        Raises `LayerFault` for the first section that IIS refuses; what else it would refuse is among the findings.
+        """
         settings = FolderSettings()
+        faults: list[LayerFault] = []
         locks = Locks()
         for layer in layers:
             if self.checks_locks:
                 self._check_locks(layer, locks)
             for section in _SECTIONS:
                 for element in layer.sections("system.webServer", *section.path):
-                    settings = self._apply(section, element, settings, layer)
+                    try:
+                        settings = self._apply(section, element, settings, layer)
+                    except LayerFault as fault:
+                        if self.left < 0:
+                            raise
+                        faults.append(fault)
+        if faults:
+            self.findings += [fault.finding for fault in faults[1:]]
+            raise faults[0]
         return settings
 
     def _check_locks(self, layer: Layer, locks: Locks) -> None:

@@ -78,6 +78,7 @@ def sdist() -> bytes:
         ("python.windows-driver", {"x.py": "D = 'SQL Server Native Client 11.0'"}, "x.py:1", "'SQL Server Native Client 11.0' is one of Windows"),
         ("check.windows-library", {"lib/_fast.pyd": b""}, "lib/_fast.pyd", "compiled for Windows"),
         ("check.windows-environment", {"env/Scripts/python.exe": b""}, "env/Scripts/python.exe", "'env' is a virtual environment"),
+        ("check.windows-environment", {"env/Scripts/python.exe": b"", "env/pyvenv.cfg": b"home = C:\\Python36"}, "env/Scripts/python.exe", "'env' is a virtual environment"),
         ("python.windows-path", {"settings.py": "LOG = 'D:/home/LogFiles/x.log'"}, "settings.py:1", "Windows path"),
     ],
 )  # fmt: skip

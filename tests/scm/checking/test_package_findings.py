@@ -76,6 +76,8 @@ def test_a_source_distribution_with_c_code_needs_a_compiler() -> None:
         ("https://example.org/a-1-cp36-none-win32.whl", "packages.wheel"),
         ("--find-links D:\\home\\wheels", "packages.windows-path"),
         ("C:\\wheels\\a-1-py3-none-any.whl", "packages.windows-path"),
+        ("a @ file:///c:/wheels/a-1-py3-none-any.whl", "packages.windows-path"),
+        ("-e C:\\src\\a", "packages.windows-path"),
         ("flask=1.0", "packages.requirement"),
     ],
 )

@@ -29,6 +29,7 @@ SEEDED = frozenset({"certifi", "pip", "setuptools", "wfastcgi", "wheel"})
 """What each Python of a site comes with."""
 _SOURCE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar\.bz2|zip)(?:#|\?|\Z)")
 _OPTION = re.compile(r"\s--?[a-z]")
+_ELSEWHERE = re.compile(r"(?i)[a-z]:[\\/]|\\\\|file:/+(?!home/)")
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs", ".f", ".f90")
 MOST_REQUIREMENTS = 2000
 """Lines of one requirements file."""
@@ -151,6 +152,8 @@ def check_requirements(text: str, *, file: str, version: Version) -> list[Findin
 def _option(written: str, *, file: str, line: int) -> list[Finding]:
     name, _, value = written.replace("=", " ", 1).partition(" ")
     if name in {"-e", "--editable"}:
+        if _ELSEWHERE.match(value.strip()):
+            return [_on_another_computer(written, file=file, line=line)]
         return [_from_source(value.strip(), file=file, line=line)]
     if name == "--no-binary":
         message = (
@@ -184,20 +187,10 @@ def _option(written: str, *, file: str, line: int) -> list[Finding]:
 def _requirement(
     written: str, environment: Mapping[str, str], *, file: str, line: int, version: Version
 ) -> list[Finding]:
-    if re.match(r"(?i)[a-z]:[\\/]|\\\\", written) or written.lower().startswith("file:///"):
-        message = f"'{written[:120]}' is a file on another computer."
-        return [
-            _note(
-                Severity.ERROR,
-                "windows-path",
-                message,
-                file,
-                line,
-                "Ship it with the site and name it relatively.",
-            )
-        ]
     last = written.partition(" @ ")[2] or written
     address = last.partition(";")[0].strip()
+    if _ELSEWHERE.match(address):
+        return [_on_another_computer(written, file=file, line=line)]
     wheel = re.search(r"([^/\\]+\.whl)(?:#|\?|\Z)", address)
     if wheel:
         return [_placed(each, line) for each in check_wheel_name(wheel[1], file=file, version=version)]
@@ -220,6 +213,12 @@ def _requirement(
         remedy = f"Write: {written.partition(';')[0].strip()}; sys_platform == 'win32'"
         return [_note(Severity.ERROR, "windows-package", message, file, line, remedy)]
     return []
+
+
+def _on_another_computer(written: str, *, file: str, line: int) -> Finding:
+    message = f"'{written[:120]}' is a file on another computer."
+    remedy = "Ship it with the site and name it relatively."
+    return _note(Severity.ERROR, "windows-path", message, file, line, remedy)
 
 
 def _placed(finding: Finding, line: int) -> Finding:
