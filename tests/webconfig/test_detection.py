@@ -41,6 +41,46 @@ NEW = InstalledRuntime(folder="python3117x64", id="python3117x64", version="3.11
             "shop/wsgi.py",
             3,
         ),
+        (
+            {"app.py": "import falcon.asgi\napp = falcon.asgi.App()\n"},
+            Interface.ASGI,
+            "Falcon",
+            "app:app",
+            "app.py",
+            2,
+        ),
+        (
+            {"app.py": "import falcon\napp = falcon.App()\n"},
+            Interface.WSGI,
+            "Falcon",
+            "app:app",
+            "app.py",
+            2,
+        ),
+        (
+            {"app.py": "from aiohttp import web\napp = web.Application()\n"},
+            Interface.OWN_SERVER,
+            "aiohttp",
+            "app:app",
+            "app.py",
+            2,
+        ),
+        (
+            {"run.py": "import tornado.web\nfrom site import x\napp = Application([])\n"},
+            Interface.OWN_SERVER,
+            "Tornado",
+            "run:app",
+            "run.py",
+            3,
+        ),
+        (
+            {"app.py": "from aiohttp import ClientSession\ndef app(environ, start_response): ...\n"},
+            Interface.WSGI,
+            "a WSGI application",
+            "app:app",
+            "app.py",
+            2,
+        ),
         ({"main.py": FAST, "app.py": FLASK}, Interface.ASGI, "FastAPI", "main:app", "main.py", 2),
         (
             {"application.py": FLASK, "app.py": FLASK},
@@ -179,6 +219,16 @@ def test_an_asgi_application_without_a_server_says_what_to_add() -> None:
     (finding,) = [each for each in plan.findings if each.code == "webconfig.detected-without-server"]
     assert (finding.file, finding.line) == ("main.py", 2)
     assert "requirements.txt" in finding.remedy
+
+
+def test_a_framework_that_serves_by_itself_says_that_it_needs_a_command() -> None:
+    found = detect({"app.py": "import tornado.web\napp = tornado.web.Application()\n"}, {})
+    plan = _plan(found, {}, NEW)
+
+    finding = next(each for each in plan.findings if each.code == "webconfig.detected-own-server")
+    assert (finding.file, finding.line) == ("app.py", 2)
+    assert "HOMEPORT_STARTUP_COMMAND=python app.py" in finding.remedy
+    assert not any(isinstance(rule.action, (FastCgi, ProxyToPool)) for rule in plan.rules)
 
 
 def test_without_a_python_the_finding_says_so() -> None:

@@ -175,6 +175,8 @@ class _Compiler:
         self._note(findings_for(detected, runtime, server=server))
         if runtime is None or (detected.interface is Interface.ASGI and server is None):
             return None
+        if detected.interface is Interface.OWN_SERVER:
+            return None
         data = configuration_for(detected, runtime, server=server or "uvicorn")
         document, _ = parse_document(data, file=FILE)
         if document is None:

@@ -48,6 +48,9 @@ _ASGI = {
     "blacksheep": "BlackSheep",
     "channels": "Channels",
 }
+_FALCON_ASGI = re.compile(r"\bfalcon\.asgi\b|from falcon import\b.*\basgi\b")
+_OWN_SERVER = {"aiohttp": "aiohttp", "tornado": "Tornado"}
+_OWN_APPLICATION = re.compile(r"=[ \t]*(?:[A-Za-z_.]+\.)?Application\(")
 _WSGI = {"flask": "Flask", "bottle": "Bottle", "pyramid": "Pyramid", "falcon": "Falcon", "dash": "Dash"}
 _IMPORT = re.compile(r"(?:from|import)[ \t]+([a-z_]+)\b")
 _NAME = re.compile(r"(?:async[ \t]+def[ \t]+|def[ \t]+)?(app|application)[ \t]*(?:[=(:]|\Z)")
@@ -64,6 +67,8 @@ class Interface(StrEnum):
     WSGI = "WSGI"
     ASGI = "ASGI"
     COMMAND = "command"
+    OWN_SERVER = "own server"
+    """Neither: the framework serves by itself, and only its own script knows how it is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +169,8 @@ def _asgi(sources: Mapping[str, str]) -> Detected | None:
     for found in _applications(sources, ASGI_MODULES):
         imported = _imports(sources[found.file])
         framework = next((_ASGI[name] for name in imported if name in _ASGI), None)
+        if framework is None and _FALCON_ASGI.search(sources[found.file]):
+            framework = "Falcon"
         if framework and "flask" not in imported:
             return replace(found, interface=Interface.ASGI, framework=framework)
     return None
@@ -171,8 +178,15 @@ def _asgi(sources: Mapping[str, str]) -> Detected | None:
 
 def _wsgi(sources: Mapping[str, str]) -> Detected | None:
     for found in _applications(sources, WSGI_MODULES):
-        framework = next((_WSGI[name] for name in _imports(sources[found.file]) if name in _WSGI), None)
-        return replace(found, framework=framework) if framework else found
+        text = sources[found.file]
+        imported = _imports(text)
+        framework = next((_WSGI[name] for name in imported if name in _WSGI), None)
+        if framework is not None:
+            return replace(found, framework=framework)
+        own = next((_OWN_SERVER[name] for name in imported if name in _OWN_SERVER), None)
+        if own is not None and _OWN_APPLICATION.search(text.splitlines()[found.line - 1]):
+            return replace(found, interface=Interface.OWN_SERVER, framework=own)
+        return found
     return None
 
 
@@ -329,6 +343,16 @@ def findings_for(
                 WITHOUT_SERVER,
                 f"{what}. It does not run: {runtime.folder} has no server for ASGI applications.",
                 f"Add one of {', '.join(_SERVERS)} to requirements.txt and deploy again.",
+            ),
+        )
+    if detected.interface is Interface.OWN_SERVER:
+        return (
+            finding(
+                Severity.ERROR,
+                f"{DETECTED}-own-server",
+                f"{what}. It does not run: {detected.framework} serves by itself, by a command that only the site knows.",
+                f"Name the command: homeport settings set SITE '{COMMAND}=python {detected.file}'. It has to listen on "
+                "127.0.0.1 at the port in the variable PORT.",
             ),
         )
     how = {
