@@ -448,3 +448,25 @@ def test_no_script_processor_makes_compiling_fail(text: str) -> None:
 )
 def test_no_value_makes_compiling_fail(values: dict[str, str]) -> None:
     compiled(configuration(settings(**values), handlers(handler())), disk=DISK)
+
+
+@pytest.mark.parametrize(
+    ("written", "monitored"),
+    [
+        (r"D:\home\site\wwwroot\restart.txt", "restart.txt"),
+        (r"%HOME%\site\wwwroot\conf\a.ini", "conf/a.ini"),
+        (r"..\site\wwwroot\restart.txt", "restart.txt"),
+        ("", ""),
+    ],
+)
+def test_the_file_that_monitorchangesto_names_replaces_the_processes(written: str, monitored: str) -> None:
+    plan = compiled(python_site(fast_cgi(f'monitorChangesTo="{written}"')), disk=DISK)
+
+    assert (pool(plan).monitored_file, codes(plan)) == (monitored, [])
+
+
+@pytest.mark.parametrize("written", [r"D:\home\data\x.txt", r"E:\x.txt", "python.exe", r"\\server\x"])
+def test_a_file_that_cannot_be_watched_is_told(written: str) -> None:
+    plan = compiled(python_site(fast_cgi(f'monitorChangesTo="{written}"')), disk=DISK)
+
+    assert (pool(plan).monitored_file, codes(plan)) == ("", ["unmapped-path"])

@@ -16,4 +16,4 @@ def test_what_is_honoured_and_what_is_not_both_stand_in_it() -> None:
 
     assert "| `configuration/system.webServer/handlers/add` |  | full |" in page
     assert "| `maxInstances` | full |" in page
-    assert "| `monitorChangesTo` | absent |" in page
+    assert "| `pingInterval` | absent |" in page

@@ -558,6 +558,9 @@ class HostedSite:
     def _recycle_changed(self, plan: HostingPlan, paths: frozenset[str], recycled: frozenset[str]) -> None:
         for pool in plan.pools:
             changed = self._restart_patterns.first_match(pool.restart_regex, sorted(paths))
+            if changed is None and pool.monitored_file:
+                monitored = pool.monitored_file.lower()
+                changed = next((path for path in paths if path.lower() == monitored), None)
             if changed is not None and pool.id in self._pools and pool.id not in recycled:
                 self._pools[pool.id].recycle(f"{changed} changed")
 

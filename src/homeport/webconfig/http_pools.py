@@ -12,7 +12,7 @@ from homeport.webconfig.plan import HttpPool, ProxyToPool, Refuse, SiteFacts
 from homeport.webconfig.runtimes import MISSING_RUNTIME, RuntimeChoice, choose_runtime
 from homeport.webconfig.sections.handlers import Handler
 from homeport.webconfig.sections.http_platform import PORT_VARIABLE, HttpPlatform
-from homeport.webconfig.values import ValueMapper, known_variables
+from homeport.webconfig.values import ValueMapper, content_file, known_variables
 from homeport.windows.argument_paths import map_arguments
 from homeport.windows.interpreters import recognise_interpreter
 from homeport.windows.layout import Layout
@@ -264,17 +264,16 @@ def _stdout_log(section: HttpPlatform, facts: SiteFacts, notes: _Notes) -> str |
 
 def _recycle_files(section: HttpPlatform, facts: SiteFacts, notes: _Notes) -> tuple[str, ...]:
     files = []
-    content = f"{facts.content.path.removeprefix(_HOME)}/"
     for written in section.recycle_files:
-        path = _below_home(bounded_expand(written, _variables(facts)) or "", facts)
-        if path is None or not path.startswith(content):
+        path = content_file(written, variables=_variables(facts), facts=facts, directory=facts.content.path)
+        if path is None:
             notes.add(
                 Severity.WARNING,
                 "unmapped-path",
                 f"<recycleOnFileChange> names '{written}', which is no file of the content folder: it is not watched.",
             )
         else:
-            files.append(path.removeprefix(content))
+            files.append(path)
     return tuple(dict.fromkeys(files))
 
 

@@ -155,7 +155,8 @@ class FastCgiPool(PoolSettings):
     `InstalledRuntime.folder` it runs on, None for a program that is no Python; `environment` is the virtual environment
     below /home that it runs in, empty for none. `app_settings` are in document order
     with paths mapped; the last of two equal keys counts. `restart_regex` is matched against changed files below the
-    content folder, written with backslashes; empty: nothing is watched.
+    content folder, written with backslashes; empty: nothing is watched. `monitored_file` is one more file, relative to
+    the content folder, whose change replaces the processes.
     """
 
     id: str
@@ -166,6 +167,7 @@ class FastCgiPool(PoolSettings):
     environment: str = ""
     app_settings: tuple[tuple[str, str], ...] = ()
     restart_regex: str = ""
+    monitored_file: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
     content: ContentFolder = SITE_CONTENT
 

@@ -14,7 +14,7 @@ from homeport.webconfig.runtimes import MISSING_RUNTIME, choose_runtime
 from homeport.webconfig.sections.app_settings import read_app_settings
 from homeport.webconfig.sections.fast_cgi import EXTENSION_SETTINGS, Application
 from homeport.webconfig.sections.handlers import Handler
-from homeport.webconfig.values import MappedValue, ValueMapper, known_variables
+from homeport.webconfig.values import MappedValue, ValueMapper, content_file, known_variables
 from homeport.windows.argument_paths import MappedArgument, map_arguments
 from homeport.windows.interpreters import (
     Interpreter,
@@ -222,6 +222,7 @@ class PoolCompiler:
         application = self._application(processor)
         settings = application.settings(defaults) if application else defaults
         environment, findings = self._environment(application, runtime=runtime)
+        monitored = self._monitored(application, processor)
         pool = FastCgiPool(
             id=pool_id(kind, processor, mark=self.facts.content.mark),
             kind=kind,
@@ -230,9 +231,27 @@ class PoolCompiler:
             runtime_folder=runtime.folder if runtime else None,
             environment_variables=environment,
             content=self.facts.content,
+            monitored_file=monitored or "",
             **asdict(settings),
         )
+        if monitored is None:
+            findings = (*findings, _not_monitored())
         return _Pool(pool=pool, findings=findings)
+
+    def _monitored(self, application: Application | None, processor: ScriptProcessor) -> str | None:
+        """Give the file that monitorChangesTo names, empty where it names none; None for a file that is not watched."""
+        written = (application.element.get("monitorChangesTo") or "").strip() if application else ""
+        if not written:
+            return ""
+        beside = (
+            map_path(processor.program, _LAYOUT, variables={}, list_folder=self.facts.list_folder).posix or ""
+        )
+        return content_file(
+            written,
+            variables=self._variables,
+            facts=self.facts,
+            directory=beside.rpartition("/")[0] or "/",
+        )
 
     def _application(self, processor: ScriptProcessor) -> Application | None:
         """Find the registration of a pair; both halves are compared without case (IIS reference §1.8)."""
@@ -355,6 +374,15 @@ def _python_home() -> Finding:
         severity=Severity.INFO,
         code="webconfig.python-home",
         message="PYTHONHOME is left out: the Pythons here know where their own files are.",
+    )
+
+
+def _not_monitored() -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="webconfig.unmapped-path",
+        message="monitorChangesTo names no file of the content folder: it is not watched.",
+        remedy=r"Name a file below D:\home\site\wwwroot, by its whole path.",
     )
 
 

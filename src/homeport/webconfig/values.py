@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from homeport.model.finding import Finding, Severity
 from homeport.model.site import InstalledRuntime
 from homeport.webconfig.bounds import LONGEST_VALUE, MOST_PATHS, bounded_expand
-from homeport.webconfig.plan import CONTENT_ROOT
+from homeport.webconfig.plan import CONTENT_ROOT, SiteFacts
 from homeport.windows.interpreters import InterpreterKind, recognise_site_packages
 from homeport.windows.layout import Layout
 from homeport.windows.pathlist import split_path_list
@@ -101,6 +101,23 @@ class ValueMapper:
         if mapped.posix is None:
             return MappedValue(text=item, findings=(_unmapped("PYTHONPATH", item),))
         return MappedValue(text=mapped.posix)
+
+
+def content_file(
+    written: str, *, variables: Mapping[str, str], facts: SiteFacts, directory: str
+) -> str | None:
+    """Give the path of a file of the content relative to it, None for every other one.
+
+    `directory` is the Linux folder to which a relative path is relative.
+    """
+    text = (bounded_expand(written, variables) or "").strip()
+    if not text:
+        return None
+    mapped = map_path(text, _LAYOUT, variables={}, list_folder=facts.list_folder, directory=directory)
+    path, content = mapped.posix or "", f"{facts.content.path}/"
+    if not path.startswith(content) or any(ord(one) < 32 for one in path):
+        return None
+    return path.removeprefix(content)
 
 
 def known_variables(

@@ -44,7 +44,9 @@ TABLE = ElementRow(
                     support=Support.PARTIAL,
                     note="Output is passed on as it is written, as with true.",
                 ),
-                AttributeRow(name="monitorChangesTo", support=Support.ABSENT),
+                AttributeRow(
+                    name="monitorChangesTo", support=Support.PARTIAL, note="Files of the content folder only."
+                ),
             ),
             children=(
                 ElementRow(
