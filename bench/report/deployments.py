@@ -14,7 +14,8 @@ KIND_WORDS = {
 
 _NOTE = """\
 From the first byte of the push to the end of the deployment: upload, check, unpack, build, the step to the new version. Both begin with nothing and run on the same core, one right after the other, in turns first.
-Before each, what was written is brought to the disk, and nothing is removed between the rounds: neither pays for what the other, or the round before, has left to the file system."""
+Before each, what was written is brought to the disk, and nothing is removed between the rounds: neither pays for what the other, or the round before, has left to the file system.
+A cache is warm as earlier installations of the same packages leave it: a site's holds the unpacked packages and their byte code, pip's the wheels. Both end with the packages and their byte code in place."""
 
 
 def deployments(samples: Sequence[DeploymentSample]) -> str:
