@@ -217,6 +217,48 @@ def test_a_path_of_the_scm_sites_own_is_refused_with_its_place(platform: Platfor
     assert "/api" in finding["message"]
 
 
+def test_files_are_served_and_links_lead_nowhere(platform: Platform, site: str) -> None:
+    with platform.scm(site) as scm:
+        files = {"index.html": "top", "sub folder/index.html": "below", "app.exe.config": "secret"}
+        install(scm, "Example.Files", package("Example.Files", files))
+        assert scm.get("/example.files/").text == "top"
+        assert (
+            scm.get("/Example.Files/sub%20folder?a=b").headers["location"]
+            == "/Example.Files/sub%20folder/?a=b"
+        )
+        assert scm.get("/Example.Files/sub%20folder/").text == "below"
+        assert scm.get("/Example.Files/app.exe.config").status_code == 404
+
+        def run(command: str) -> None:
+            body = {"command": f"bash -c '{command}'", "dir": r"D:\home\SiteExtensions"}
+            done = scm.post("/api/command", json=body).json()
+            assert done["ExitCode"] == 0, done
+
+        run("ln -s /etc/passwd Example.Files/link.txt; ln -s ../../site Example.Files/linked")
+        assert scm.get("/Example.Files/link.txt").status_code in {403, 404}
+        assert scm.get("/Example.Files/linked/wwwroot/hostingstart.html").status_code in {403, 404}
+        # What is mounted is a folder: one that was replaced by a link is served no more.
+        run("mv Example.Files ../data/moved; ln -s ../data/moved Example.Files")
+        assert scm.get("/Example.Files/").status_code in {403, 404}
+        platform.homeport("site", "restart", site)
+        eventually(lambda: scm.get("/Example.Files/").status_code == 404)
+        run("rm Example.Files; rm -r ../data/moved")
+
+
+def test_by_https_it_knows_that_it_is_https(platform: Platform, site: str) -> None:
+    publishing = platform.json("site", "show", site)["publishing"]
+    port = platform.json("site", "show", site)["https_url"].rpartition(":")[2]
+    host = f"{site}.scm.localhost"
+    with httpx.Client(verify=False, auth=(publishing["user"], publishing["password"])) as client:
+        answer = client.get(
+            f"https://127.0.0.1:{port}/Example.Echo/",
+            headers={"Host": f"{host}:{port}"},
+            extensions={"sni_hostname": host},
+            timeout=60,
+        )
+    assert "X-Forwarded-Proto: https" in answer.text
+
+
 def test_changed_content_and_a_new_version_are_served_by_new_processes(platform: Platform, site: str) -> None:
     with platform.scm(site) as scm:
         newer = {"echo.py": ECHO.replace("self.command,", "'second',"), "web.config": ECHO_CONFIG}
