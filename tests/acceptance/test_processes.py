@@ -123,7 +123,9 @@ def test_a_killed_worker_is_replaced_and_an_unknown_number_is_404(platform: Plat
         gone = scm.get(f"/api/processes/{worker}")
         eventually(lambda: platform.get(busy_site).text == "ok")
         assert worker not in [entry["id"] for entry in entries(scm)]
+        worker = scm.get("/api/processes/-1").json()["id"]
         restarted = scm.delete("/api/processes/-1")
+        assert worker not in [entry["id"] for entry in entries(scm)]
         eventually(lambda: platform.get(busy_site).text == "ok")
         unknown = scm.get("/api/processes/4194303")
 

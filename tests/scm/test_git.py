@@ -403,6 +403,7 @@ class TestFetching:
 
         assert answer.status_code == 500
         assert "git could not fetch" in answer.text
+        assert "'127.0.0.1' is the site itself" in answer.text
         assert scm.deploy({"a": "1"}).status_code == 200
 
     def test_get_leads_home_and_nonsense_is_400(self, shared_scm: ScmProcess) -> None:

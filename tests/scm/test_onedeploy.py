@@ -165,13 +165,18 @@ def test_asynchronous_ones_are_polled_as_zip_deployments_are(scm: ScmProcess) ->
 
 
 def test_arm_gives_everything_in_the_body(scm: ScmProcess) -> None:
-    body = {"properties": {"type": "static", "path": "a.txt", "packageUri": "http://127.0.0.1:9/a"}}
+    body = {
+        "properties": {"type": "static", "path": "a.txt", "packageUri": "http://127.0.0.1:9/a?sig=hidden"}
+    }
 
     answer = scm.client.put("/api/publish", json=body, headers={"x-ms-geo-location": "here"})
 
     assert answer.status_code == 202
     assert scm.latest()["status"] == 3
-    assert "cannot be downloaded" in scm.latest()["status_text"]
+    told = scm.latest()["status_text"]
+    assert "cannot be downloaded from 127.0.0.1: " in told
+    assert "is the site itself" in told
+    assert "hidden" not in told
 
 
 def test_a_package_that_is_not_what_was_sent_is_400(scm: ScmProcess) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -135,7 +135,7 @@ class HostedSite:
         self._content = TenantTree(node.layout.home(desired.name), within="site/wwwroot")
         self._network = SiteNetwork(node.layout.namespaces / desired.name)
         self._processes = 0
-        self._sandboxes: set[int] = set()
+        self._sandboxes: dict[int, Process] = {}
         self._control = SiteControl(
             node.layout.site_control / f"{desired.name}.sock",
             owner=desired.uid if os.geteuid() == 0 else None,
@@ -277,6 +277,10 @@ class HostedSite:
         root = SandboxRoot(process.pid, "worker")
         return await sandbox_stacks(root, uid=uid, cgroup_procs=self.cgroup_procs())
 
+    async def ended(self, sandboxes: Collection[int]) -> None:
+        """Return once none of these sandboxes, named by their outermost process, runs any more."""
+        await asyncio.gather(*(self._sandboxes[pid].wait() for pid in sandboxes if pid in self._sandboxes))
+
     def cgroup_procs(self) -> tuple[Path, ...]:
         """Return the files that put a process under the site's limits."""
         return self._node.cgroups.create(self.desired.name, self.desired.limits)
@@ -324,10 +328,14 @@ class HostedSite:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IN_FORCE_SECONDS):
                 await self._in_force.wait()
-                await asyncio.gather(
-                    *(pool.renewed() for pool in self._pools.values()),
-                    *(pool.renewed() for pool in self.http_pools.pools),
-                )
+                await self.renewed()
+
+    async def renewed(self) -> None:
+        """Return once no request of a visitor reaches a process older than the last recycling."""
+        await asyncio.gather(
+            *(pool.renewed() for pool in self._pools.values()),
+            *(pool.renewed() for pool in self.http_pools.pools),
+        )
 
     def retire_pools(self) -> None:
         """Close the pools that the plan no longer has; called once nginx serves by the plan."""
@@ -833,8 +841,8 @@ class HostedSite:
             self._process_ended(-1)
             raise
         pid = process.pid
-        self._sandboxes.add(pid)
-        process.when_exited(lambda _: self._sandboxes.discard(pid))
+        self._sandboxes[pid] = process
+        process.when_exited(lambda _: self._sandboxes.__delitem__(pid))
         process.when_exited(self._process_ended)
         return process
 

@@ -1,6 +1,7 @@
 """What a site's own SCM app can have the agent do: its processes, its Pythons, its configuration, of that one site."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from homeport.node.site_processes import (
 if TYPE_CHECKING:
     from homeport.node.hosted_site import HostedSite
 
+_RESTART_SECONDS = 20.0
+
 
 def site_actions(site: "HostedSite") -> Mapping[str, Action]:
     """Return the actions of one site by name."""
@@ -40,7 +43,9 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
             site.recycle_scm("its owner restarted it")
             return {"restarted": "scm"}
         if number == -1:
+            before = {root.pid for root in roots if root.kind == "worker"}
             site.recycle_workers("its owner restarted it")
+            await _gone(site, before)
             return {"restarted": "workers"}
         return {"killed": await asyncio.to_thread(kill_tree, roots, found.pid)}
 
@@ -120,6 +125,14 @@ def site_actions(site: "HostedSite") -> Mapping[str, Action]:
         "previews": list_previews,
         "why-preview": why_preview,
     }
+
+
+async def _gone(site: "HostedSite", sandboxes: set[int]) -> None:
+    """Return once others serve and these have ended, or when a request holds one of them for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_RESTART_SECONDS):
+            await site.renewed()
+            await site.ended(sandboxes)
 
 
 def _deployment(request: Mapping[str, Any]) -> str:

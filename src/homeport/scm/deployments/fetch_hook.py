@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from homeport.model.errors import Invalid
 from homeport.scm.deployments.commits import CommitDeployer
 from homeport.scm.deployments.deployer import Deployer, PushRequest, Stopped
+from homeport.scm.deployments.fetching import about_loopback
 from homeport.scm.deployments.git_repository import GitFailed
 from homeport.scm.deployments.hook_payload import Source, read_payload
 from homeport.scm.deployments.lock import DEPLOYING, DeploymentLock, HeldLock, LockHeld
@@ -152,7 +153,8 @@ class FetchHook:
         try:
             repository.fetch(address, branch, say=lines.append, checkpoint=self._deployer.checkpoint)
         except GitFailed as error:
-            raise GitFailed("\n".join([str(error), *lines[-5:]])) from error
+            words = [str(error), *lines[-5:], about_loopback(address).strip()]
+            raise GitFailed("\n".join(filter(None, words))) from error
         commit = repository.commit(wanted) if wanted else repository.head(branch)
         if commit is None:
             raise GitFailed(f"There is no commit '{wanted or branch}' at the address.")

@@ -1,7 +1,9 @@
 """Downloads a package that the caller names by its address (`packageUri`, Kudu reference §3.2)."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from homeport.scm.http.bodies import PACKAGE_BYTES
 
@@ -26,7 +28,7 @@ def fetch_package(
     """Store what is at `address` in `target`; raises `Unreachable` and `OSError`.
 
     The request leaves from the site's own sandbox, so it reaches what the site's own code could reach, no more.
-    The address is left out of messages: it usually carries a signature.
+    Of the address only the host is in messages: the rest usually carries a signature.
     """
     import httpx
 
@@ -47,5 +49,31 @@ def fetch_package(
                 if total > PACKAGE_BYTES:
                     raise Unreachable(f"The package is larger than {PACKAGE_BYTES} bytes.")
                 file.write(chunk)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unreachable(f"The package cannot be downloaded: {type(error).__name__}.") from error
+    except httpx.InvalidURL as error:
+        raise Unreachable("The package cannot be downloaded: its address is not valid.") from error
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise Unreachable(
+            f"The package cannot be downloaded from {_host(address)}: {reason.rstrip('.')}.{about_loopback(address)}"
+        ) from error
+
+
+def about_loopback(address: str) -> str:
+    """Say of an address of the machine's own loopback that a site has another; empty for other addresses."""
+    host = _host(address)
+    try:
+        inside = ip_address(host).is_loopback
+    except ValueError:
+        inside = host == "localhost" or host.endswith(".localhost")
+    return (
+        f" Within a site's sandbox '{host}' is the site itself: name the machine by another address."
+        if inside
+        else ""
+    )
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
