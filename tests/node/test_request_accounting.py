@@ -58,6 +58,13 @@ def test_requests_are_counted_by_site_rule_and_status() -> None:
     assert site.lines == []
 
 
+def test_an_answer_that_is_no_http_is_a_bad_gateway() -> None:
+    metrics, site = take(SHORT.replace(b"200", b"009"), (SHORT + REST).replace(b"200", b"009", 1))
+
+    assert [each["statuses"] for each in metrics.as_json()] == [{"5xx": 2}]
+    assert w3c_line("hello", site.lines[0]).split(" ")[13:15] == ["502", "3"]
+
+
 def test_a_site_that_thinks_of_ever_new_names_stays_small() -> None:
     lines = [SHORT.replace(b"Python", f"{at}-{'x' * 50}".encode()) for at in range(10 * MOST_RULES)]
     metrics, _ = take(*lines, SHORT)

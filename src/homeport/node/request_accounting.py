@@ -8,6 +8,9 @@ from homeport.node.nginx.access_log import FULL_FIELDS, METRIC_FIELDS, SEPARATOR
 from homeport.node.nginx.rule_names import read_rule_name
 from homeport.node.request_metrics import RequestMetrics
 
+NO_HTTP = "009"
+"""What nginx writes where a server's answer began as no HTTP: HTTP 0.9, it takes it, and passes it on as it is."""
+
 
 class Logged(Protocol):
     """A site as far as its requests are concerned."""
@@ -37,6 +40,8 @@ class RequestAccounting:
             fields = line.decode("ascii", "replace").split(SEPARATOR)
             if len(fields) not in (len(METRIC_FIELDS), len(FULL_FIELDS)):
                 continue
+            if fields[1] == NO_HTTP:
+                _as_bad_gateway(fields)
             site = self._site_of(fields[0])
             if site is None or not self._count(site.name, fields, times):
                 continue
@@ -60,3 +65,10 @@ class RequestAccounting:
         except ValueError:  # cut off by a full disk, say
             return False
         return True
+
+
+def _as_bad_gateway(fields: list[str]) -> None:
+    """Write down 502.3, as IIS answers then (IIS reference §4.5)."""
+    fields[1] = "502"
+    if len(fields) == len(FULL_FIELDS):
+        fields[-1] = "3"

@@ -5,16 +5,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from homeport.node.nginx.http_pools import HttpEntrances
+from homeport.node.request_accounting import NO_HTTP
 from homeport.webconfig import HostingPlan
 from homeport.webconfig.plan import FastCgi, HttpPool, ProxyToPool, Rule
 from webconfig.sites import compiled, configuration
 
 from .running import POOL, Folders, Nginx, Response, free_port, http_app, python_plan, running_nginx
+from .test_server import written
 
 PAGES = (
     '<error statusCode="502" subStatusCode="3" path="own502.html"/><error statusCode="503" path="own503.html"/>'
@@ -189,3 +192,18 @@ def test_a_fastcgi_pool_that_is_away_shows_the_sites_page_by_its_sub_status(
     nginx = stack.enter_context(running_nginx(folders, folders.site(plan)))
 
     assert seen(nginx.request("/")) == (503, "own 503")
+
+
+def test_an_answer_that_is_no_http_is_written_down_as_such(folders: Folders, stack: ExitStack) -> None:
+    stack.enter_context(http_app(folders.socket("web"), lambda _head: b"no HTTP\n"))
+    entrances = HttpEntrances(servers={"http-1": (f"unix:{folders.socket('web')}",)}, activator="/none")
+    plan = python_plan(
+        Rule(folder="/", action=ProxyToPool(pool="http-1")),
+        http_pools=(HttpPool(id="http-1", requested="x", program=("x",)),),
+    )
+    nginx = stack.enter_context(running_nginx(folders, folders.site(plan, entrances=entrances)))
+
+    with pytest.raises(BadStatusLine):
+        nginx.request("/")
+    (line,) = written(folders, 1)
+    assert line[1] == NO_HTTP
