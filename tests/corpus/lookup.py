@@ -174,8 +174,10 @@ def _static(
             if path.strip("/") + "/" * (path != "/") + document in files:
                 return f"document {document}"
         return "listing" if settings.directory_browse else "403.14"
+    if _kind(path, files) != "F":
+        return "404.0"
     types = dict(settings.static_content.mime_types)
     extension = re.search(r"\.[^./]*\Z", path)
     if not {extension[0].lower() if extension else ".", ".*"} & types.keys():
         return "404.3"
-    return "file" if path.strip("/") in files else "404.0"
+    return "file"

@@ -110,8 +110,6 @@ def test_the_access_log_has_the_method_and_the_sub_status_of_each_refusal(nginx:
         status, _, sub_status = request.plan.partition(".")
         if not sub_status.isdigit() or status != str(request.status) or "User-Agent" in request.headers:
             continue
-        if request.plan == "404.0":  # nginx looks at a file's type first, and 404.3 is as true
-            continue
         nginx.request(
             request.path,
             method=request.method,

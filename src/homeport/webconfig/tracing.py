@@ -327,14 +327,14 @@ class _Tracer:
             if settings.directory_browse:
                 return "listing", "directoryBrowse is on, and the folder has no default document"
             return "403.14", "the folder has no default document, and directoryBrowse is off"
+        if self._kind() != "F":
+            return "404.0", f"there is no file {below}; letter case counts"
         extension = re.search(r"\.[^./]*\Z", self._path)
         ending = extension[0].lower() if extension else "."
         if not {ending, ".*"} & dict(settings.static_content.mime_types).keys():
             what = f"the extension '{ending}' has" if extension else "a file without extension has"
             return "404.3", f"{what} no type in staticContent"
-        if self._request.is_file(below):
-            return "file", f"the file {below} is sent"
-        return "404.0", f"there is no file {below}; letter case counts"
+        return "file", f"the file {below} is sent"
 
 
 def path_matches(rule: Rule, path: str) -> bool:

@@ -100,14 +100,14 @@ class FolderConfiguration:
         return refused_by(_FILTERING, [refusal]) if self.filtering else []
 
     def untyped(self) -> list[Node]:
-        """Give what refuses a file without a MIME type."""
+        """Give what refuses a file without a MIME type; what is not there is 404.0 all the same."""
         untyped = self._untyped if self._own_types else Variable("homeport_untyped")
         return [
             directive("set", _REFUSED, untyped),
-            # Only what may be a folder is looked for on disk: a look costs as much as all the rest here.
+            # Only such a file is looked for on disk: a look costs as much as all the rest here.
             directive("set", _LOOKED_FOR, ""),
             If(_REFUSED, (directive("set", _LOOKED_FOR, Variable("request_filename")),)),
-            If(None, (directive("set", _REFUSED, ""),), operator="-d", operand=_LOOKED_FOR),
+            If(None, (directive("set", _REFUSED, ""),), operator="!-f", operand=_LOOKED_FOR),
             If(_REFUSED, self.errors.refusal("404", sub_status="3")),
         ]
 
