@@ -49,6 +49,39 @@ def test_stop_and_start_change_the_state(hello: Keyboard) -> None:
     assert states == ["Stopped", "Running", "Running"]
 
 
+def test_limits_are_changed_and_shown_in_a_persons_units(hello: Keyboard) -> None:
+    shown = hello.type("site", "limits", "hello", "--memory", "4096", "--cpu", "none", "--processes", "1000")
+
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        ["memory", "4096", "MB"],
+        ["cpu", "none"],
+        ["processes", "1000"],
+        ["body", "1024", "MB"],
+    ]
+    assert hello.agent.desired["hello"]["limits"] == {
+        "memory_bytes": 4096 * 1024 * 1024,
+        "cpu_percent": None,
+        "processes": 1000,
+        "request_body_bytes": 1024 * 1024 * 1024,
+    }
+    assert hello.json("site", "limits", "hello") == hello.agent.desired["hello"]["limits"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--memory", "2 GB", "'2 GB' cannot be --memory: give a whole number above 0, or none."),
+        ("--processes", "0", "'0' cannot be --processes"),
+        ("--body", "none", "The limit request_body_bytes must be a whole number above 0."),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused(option: str, value: str, said: str, hello: Keyboard) -> None:
+    before = hello.agent.desired["hello"]["limits"]
+
+    assert said in hello.type("site", "limits", "hello", option, value, status=1).stderr
+    assert hello.agent.desired["hello"]["limits"] == before
+
+
 def test_a_deletion_needs_a_yes(hello: Keyboard) -> None:
     hello.type("site", "delete", "hello", status=1)
     assert [site["name"] for site in hello.json("site", "list")] == ["hello"]

@@ -419,6 +419,7 @@ def test_a_process_that_the_kernel_killed_for_memory_is_told_with_the_limit() ->
     assert first(known).headline == (
         "The process was killed in a request: the site used more memory than it may have (512 MB)."
     )
+    assert first(known).remedy.endswith("homeport site limits hello --memory 1024")
     unknown = Evidence(site="hello", pools=(pool,), memory_limit=512 * 2**20)
     assert first(unknown).headline == "The process ended in a request: signal 9."
 

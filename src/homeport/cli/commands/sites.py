@@ -8,6 +8,16 @@ import typer
 from homeport.cli.control_client import open_control
 from homeport.cli.options import AsJson, Data, Site
 from homeport.cli.output import safe, say, show_json, show_line, show_table
+from homeport.model.errors import Invalid
+
+_UNLIMITED = "none"
+_LIMITS = {
+    "memory_bytes": ("memory", "MB", 1024 * 1024),
+    "cpu_percent": ("cpu", "%", 1),
+    "processes": ("processes", "", 1),
+    "request_body_bytes": ("body", "MB", 1024 * 1024),
+}
+"""The limits of the API: option, unit for a person, and how many of the API's units that is."""
 
 app = typer.Typer(help="Create, look at, start, stop and delete sites.", no_args_is_help=True)
 
@@ -161,6 +171,37 @@ def set_config(
         show_line(f"{key:<20}{str(value).lower() if isinstance(value, bool) else value}")
 
 
+@app.command("limits")
+def set_limits(
+    name: Site,
+    *,
+    memory: Annotated[
+        str | None, typer.Option(metavar="MEGABYTES|none", help="Memory of all its processes together.")
+    ] = None,
+    cpu: Annotated[
+        str | None, typer.Option(metavar="PERCENT|none", help="Processor time; 100 is one processor.")
+    ] = None,
+    processes: Annotated[
+        str | None, typer.Option(metavar="NUMBER|none", help="Processes and threads at once.")
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option(metavar="MEGABYTES", help="The most that web.config may let visitors send.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a site may use, at once and without a restart; without an option, show it."""
+    given = {"memory_bytes": memory, "cpu_percent": cpu, "processes": processes, "request_body_bytes": body}
+    changes = {key: _limit(text, key) for key, text in given.items() if text is not None}
+    with open_control(data) as control:
+        site = control.change(name, {"limits": changes}) if changes else control.site(name)
+    if as_json:
+        show_json(site["limits"])
+        return
+    for key, value in site["limits"].items():
+        show_line(_limit_line(key, value))
+
+
 @app.command()
 def delete(
     name: Site,
@@ -188,6 +229,22 @@ def _act(name: str, action: str, *, data: Data, as_json: bool) -> None:
         show_json(site)
     else:
         show_line(f"{site['name']} is {site['state'].lower()}: {site['url']}")
+
+
+def _limit(text: str, key: str) -> int | None:
+    """Read a limit as a person writes it. Raises `Invalid`."""
+    option, _, units = _LIMITS[key]
+    if text.lower() == _UNLIMITED:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise Invalid(f"'{text}' cannot be --{option}: give a whole number above 0, or {_UNLIMITED}.")
+    return int(text) * units
+
+
+def _limit_line(key: str, value: int | None) -> str:
+    option, unit, units = _LIMITS[key]
+    shown = _UNLIMITED if value is None else f"{value / units:g} {unit}".rstrip()
+    return f"{option:<11}{shown}"
 
 
 def _show_basics(site: Mapping[str, Any]) -> None:

@@ -513,7 +513,7 @@ def _memory(parsed: ParsedTraceback, failure: Failure, evidence: Evidence) -> Ca
     return _cause(
         "memory",
         f"The application ran out of memory{_while(failure)}.",
-        f"Give the site more: its limits are in homeport site show {evidence.site} --json.",
+        f"Give the site more: {_more_memory(evidence)}",
         parsed,
         failure,
     )
@@ -683,7 +683,7 @@ def _from_pool(pool: PoolFact, evidence: Evidence) -> Cause | None:
         return Cause(
             code="process-ended",
             headline=f"The process ended {when}: {ending[2]}.",
-            remedy=_ending_remedy(ending[2]),
+            remedy=_ending_remedy(ending[2], evidence),
             evidence=tail,
         )
     return Cause(
@@ -728,9 +728,12 @@ def _is_end(line: str) -> bool:
     return _MARK in line and any(sign in line for sign in _ENDS)
 
 
-def _ending_remedy(ending: str) -> str:
+def _ending_remedy(ending: str, evidence: Evidence) -> str:
     if _was_killed(ending):
-        return "It was killed from outside: most often the site's memory limit. Raise it, or let the application use less."
+        return (
+            "It was killed from outside: most often the site's memory limit. Let the application use less, "
+            f"or raise it: {_more_memory(evidence)}"
+        )
     if any(sign in ending for sign in ("SIGSEGV", "signal 11", "SIGABRT", "signal 6", "SIGBUS")):
         return "A compiled package crashed: install its newest version for this Python, and look at what ran last."
     if ending == "exit code 0":
@@ -748,9 +751,17 @@ def _out_of_memory(when: str, evidence: Evidence, tail: tuple[tuple[str, str], .
         code="memory",
         headline=f"The process was killed {when}: the site used more memory than it may have{limit}.",
         remedy="Let the application hold less at once, or run fewer processes: "
-        "maxInstances, processesPerApplication and a server's own workers share the limit.",
+        "maxInstances, processesPerApplication and a server's own workers share the limit. "
+        f"Or raise it: {_more_memory(evidence)}",
         evidence=tail,
     )
+
+
+def _more_memory(evidence: Evidence) -> str:
+    """Give the command that doubles the site's memory."""
+    if evidence.memory_limit is None:
+        return f"homeport site limits {evidence.site} --memory MEGABYTES"
+    return f"homeport site limits {evidence.site} --memory {2 * evidence.memory_limit // 2**20}"
 
 
 def _tail(pool: PoolFact, evidence: Evidence) -> tuple[tuple[str, str], ...]:
