@@ -25,6 +25,8 @@ from urllib.parse import quote, unquote
 _HEADER_BYTES = 16
 _DIGEST_BYTES = 32
 _FILES_PER_PROCESS = 100
+_FILES_AT_ONCE = 1000
+"""Their code is held in memory."""
 Code = Tuple[bytes, Optional[bytes]]
 """The SHA-256 of a source, and its compiled code; None where it does not compile."""
 
@@ -144,7 +146,7 @@ def bring_up_to_date(packages: Packages, store: Store) -> Tuple[int, int]:
     """
     tops = packages.tops()
     missing: List[Tuple[str, Module]] = []
-    restored = 0
+    compiled = restored = 0
     for top in tops:
         changed = [module for module in map(packages.changed, packages.sources(top)) if module is not None]
         known = store.read(top) if changed else {}
@@ -155,6 +157,16 @@ def bring_up_to_date(packages: Packages, store: Store) -> Tuple[int, int]:
             else:
                 packages.write(module, code)
                 restored += 1
+        if len(missing) >= _FILES_AT_ONCE or top == tops[-1]:
+            _compile_and_store(packages, store, missing)
+            compiled += len(missing)
+            missing.clear()
+    store.tidy(tops)
+    return compiled, restored
+
+
+def _compile_and_store(packages: Packages, store: Store, missing: List[Tuple[str, Module]]) -> None:
+    """Compile all modules of some of `tops` that need it. Raises `OSError`."""
     compiled: Dict[str, Dict[str, Code]] = {}
     for (top, module), code in zip(missing, _compile_all(packages, [module for _, module in missing])):
         packages.write(module, code)
@@ -162,8 +174,6 @@ def bring_up_to_date(packages: Packages, store: Store) -> Tuple[int, int]:
     for top, codes in compiled.items():
         there = set(packages.sources(top))
         store.write(top, {path: code for path, code in {**store.read(top), **codes}.items() if path in there})
-    store.tidy(tops)
-    return len(missing), restored
 
 
 def _compile_all(packages: Packages, modules: List[Module]) -> List[Code]:
