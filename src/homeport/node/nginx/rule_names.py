@@ -1,8 +1,8 @@
-"""The word by which a request's line tells which rule took the request, for metrics.
+"""The words by which a request's line tells which rule took the request, for metrics.
 
-A location says it where it takes a request, so a request costs the assignment of a constant. The word says everything
-by itself: it needs no table that a reload, an older nginx process or a new agent could read otherwise. What it says is
-the site owner's text, so it is percent-encoded: nothing in it ends a field, a line or the word.
+A location says them where it takes a request, so a request costs the assignment of a constant. They say everything
+by themselves: they need no table that a reload, an older nginx process or a new agent could read otherwise. What they say is
+the site owner's text, so it is percent-encoded: nothing in it ends a field, a line or a word.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class RuleName:
     pool: str = STATIC
 
     def written(self) -> str:
-        """Write it as one word of ASCII."""
+        """Write it as three words of ASCII."""
         parts = (_cut(self.rule), _cut(self.folder), self.pool)
         return " ".join(quote(part, safe=_SAFE, errors="replace") or _MISSING for part in parts)
 
