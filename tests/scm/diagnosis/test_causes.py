@@ -508,7 +508,8 @@ def test_a_cause_in_web_config_has_its_line() -> None:
     fact = PortNeverOpened(port=30123, seconds=60)
     pool = PoolFact(id="http-1", state="failed", reason="x", port_never_opened=fact)
     failed = failure("TypeError: 'dict' object is not callable", kind="request")
-    causes = find_causes(Evidence(site="hello", pools=(pool,), failures=(failed,), places=places))
+    pools = (pool, PoolFact(id="wsgi-1", state="running"))
+    causes = find_causes(Evidence(site="hello", pools=pools, failures=(failed,), places=places))
     assert [cause.line for cause in causes] == [8, 3]
 
 
@@ -555,6 +556,14 @@ def test_a_failed_start_is_told_once_and_as_an_earlier_one_where_a_later_start_e
         "The process ended while it was starting: exit code 5.",
         f"Before the last change or restart: {missing}",
     ]
+
+
+def test_failures_of_a_handler_that_a_web_server_has_taken_the_place_of_are_no_cause() -> None:
+    failed = (failure("TypeError: 'dict' object is not callable", kind="request"), failure(raised("1 / 0")))
+    server = PoolFact(id="http-1", state="running")
+    worker = PoolFact(id="wsgi-1", state="running")
+    assert find_causes(Evidence(site="hello", pools=(server,), failures=failed)) == []
+    assert find_causes(Evidence(site="hello", pools=(server, worker), failures=failed)) != []
 
 
 @pytest.mark.parametrize("named", ["key.py", "./key.py", "/home/site/wwwroot/key.py"])

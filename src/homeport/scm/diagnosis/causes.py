@@ -21,6 +21,8 @@ MOST_CAUSES = 8
 _LAST_LINES = 12
 _EARLIER = "Before the last change or restart: "
 _MARK = "[homeport]"
+_WEB_SERVER = "http-"
+"""How the names of pools begin whose processes are web servers of the site's own."""
 _ENDS = ("' failed.", "worker ended unexpectedly")
 
 Explain = Callable[[ParsedTraceback, Failure, Evidence], Cause | None]
@@ -42,7 +44,10 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     yield from (_from_finding(each) for each in evidence.findings if each.severity is Severity.ERROR)
     pools = evidence.pools or ()
     yield from (_at(cause, pool.id, evidence) for pool in pools if (cause := _from_port(pool, evidence)))
-    startup = next((each for each in evidence.failures if each.kind == "startup"), None)
+    failures = evidence.failures
+    if pools and all(pool.id.startswith(_WEB_SERVER) for pool in pools):
+        failures = ()  # only the platform's own worker reports them: they are of an earlier web.config
+    startup = next((each for each in failures if each.kind == "startup"), None)
     running = bool(pools) and all(pool.state == "running" and not pool.reason for pool in pools)
     overtaken = any(pool.reason and not _reported_by_worker(pool) for pool in pools)
     if startup is not None and not running and not overtaken:
@@ -55,7 +60,7 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
     )
     if startup is not None and not running and overtaken:
         yield _from_startup(startup, evidence, when=_EARLIER)
-    request = next((each for each in evidence.failures if each.kind != "startup"), None)
+    request = next((each for each in failures if each.kind != "startup"), None)
     if request is not None:
         yield _at_handler(_from_failure(request, evidence), evidence)
     if evidence.answer_fault is not None:
