@@ -460,6 +460,25 @@ def test_lftp_mirrors_a_folder(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "down/page.html").read_text() == "<p>"
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "ftps"])
+def test_curl_uploads_lists_and_downloads(server: Server, tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "page.html").write_text("<p>by curl")
+    user = f"shop\\$shop:{server.passwords['shop']}"
+    always = ("--silent", "--show-error", "--ssl-reqd", "--cacert", str(server.platform.data / "tls/ca.pem"))
+    folder = f"{scheme}://localhost:{server.port(scheme)}/data/curled-{scheme}/"
+
+    def curl(*arguments: str) -> str:
+        line = ["curl", *always, "--user", user, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+
+    curl("--ftp-create-dirs", "--upload-file", str(tmp_path / "page.html"), folder)
+
+    assert curl("--list-only", folder).split() == ["page.html"]
+    assert curl(f"{folder}page.html") == "<p>by curl"
+    with pytest.raises(subprocess.CalledProcessError):
+        curl("--user", "shop\\$shop:wrong", folder)
+
+
 @pytest.mark.parametrize("private", [False, True])
 def test_an_upload_that_breaks_off_is_said_to_have_broken_off_and_can_be_resumed(
     private: bool, server: Server

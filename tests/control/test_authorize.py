@@ -49,6 +49,26 @@ def test_anything_else_is_refused(user: str, password: str) -> None:
     assert matching_user("hello", user, password, alone) is None
 
 
+def test_whatever_is_wrong_the_same_comparisons_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credential timing: neither the site, nor the user, nor a right beginning changes how much is done."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return one == other
+
+    monkeypatch.setattr("homeport.model.secret.hmac.compare_digest", compare)
+    counts = set()
+    alone = PublishingAccess(user="$hello", password=Secret("pässword"))
+    for access in (STORED, alone, None):
+        for user, password in (("$hello", "pässword"), ("$hello", "x"), ("x", "pässword"), ("", "")):
+            compared.clear()
+            matching_user("hello", user, password, access)
+            counts.add(len(compared))
+
+    assert counts == {4}
+
+
 def test_an_unknown_site_has_no_credentials() -> None:
     assert matching_user("nobody", "", "no site has this password", None) is None
 

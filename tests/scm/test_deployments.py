@@ -49,6 +49,7 @@ class SlowUpload:
 
 
 def test_a_package_becomes_the_content_and_the_placeholder_page_goes(scm: ScmProcess) -> None:
+    """§15 item 34."""
     (scm.web_root / "hostingstart.html").write_text("placeholder")
 
     answer = scm.deploy({"app.py": "one", "static/a.css": "two", "empty/": ""})
@@ -68,6 +69,7 @@ def test_put_and_the_short_route_deploy_too(scm: ScmProcess) -> None:
 
 
 def test_the_record_has_every_documented_member(scm: ScmProcess) -> None:
+    """§4.1, §15 item 20."""
     scm.deploy({"a": "1"}, author="An Author", authorEmail="a@example.com", message="why", deployer="me")
 
     record = scm.client.get("/api/deployments").json()[0]
@@ -116,14 +118,17 @@ def test_the_files_of_a_record_are_kudus(scm: ScmProcess) -> None:
 
 
 def test_tracking_gives_the_id_of_the_record(scm: ScmProcess) -> None:
+    """§15 item 20."""
     answer = scm.deploy({"a": "1"}, trackDeploymentProgress="true")
 
     identity = answer.headers["scm-deployment-id"]
     assert len(identity) == 36
+    assert "scm-deployment-id" not in scm.deploy({"a": "2"}).headers
     assert scm.client.get(f"/api/deployments/{identity}").json()["id"] == identity
 
 
 def test_an_asynchronous_push_is_202_until_done_and_never_shows_the_one_before(scm: ScmProcess) -> None:
+    """§15 item 21."""
     scm.deploy({"a": "1"}, message="before")
 
     answer = scm.deploy({"a": "2", "b": "x" * 100_000}, isAsync="TRUE", deployer="my tool", message="after")
@@ -151,6 +156,7 @@ def test_a_flag_that_is_no_boolean_is_400(shared_scm: ScmProcess, query: str) ->
 
 
 def test_the_next_package_removes_the_files_of_the_last_one_and_no_others(scm: ScmProcess) -> None:
+    """§15 item 22."""
     scm.deploy({"old.py": "1", "kept.py": "1", "lib/old.py": "1", "mixed/old.py": "1"})
     (scm.web_root / "uploaded.txt").write_text("by hand")
     (scm.web_root / "mixed/uploaded.txt").write_text("by hand")
@@ -178,6 +184,7 @@ def test_a_file_of_another_time_or_content_is_copied_and_an_equal_one_is_not(scm
 
 
 def test_an_empty_package_clears_what_was_deployed_and_clean_clears_everything(scm: ScmProcess) -> None:
+    """§15 item 22."""
     scm.deploy({"a": "1"})
     (scm.web_root / "uploaded").write_text("by hand")
 
@@ -240,6 +247,7 @@ def test_files_and_folders_may_change_places(scm: ScmProcess) -> None:
 
 
 def test_the_log_has_kudus_entries(scm: ScmProcess) -> None:
+    """§4.5, §15 item 28."""
     scm.deploy({"app.py": "1"})
     identity = scm.latest()["id"]
 
@@ -267,6 +275,7 @@ def test_the_log_has_kudus_entries(scm: ScmProcess) -> None:
 
 
 def test_unknown_ids_are_404_everywhere(scm: ScmProcess) -> None:
+    """§15 item 27."""
     scm.deploy({"a": "1"})
     identity = scm.latest()["id"]
     first = scm.client.get(f"/api/deployments/{identity}/log").json()[0]["id"]
@@ -292,6 +301,7 @@ def test_latest_of_a_site_without_deployments_is_404_and_the_list_is_empty(scm: 
 
 
 def test_the_active_deployment_cannot_be_deleted_and_another_can(scm: ScmProcess) -> None:
+    """§15 item 29."""
     scm.deploy({"a": "1"})
     first = scm.latest()["id"]
     scm.deploy({"a": "2"})
@@ -304,6 +314,7 @@ def test_the_active_deployment_cannot_be_deleted_and_another_can(scm: ScmProcess
 
 
 def test_the_list_has_an_etag_per_query_that_changes_with_any_record(scm: ScmProcess) -> None:
+    """§15 item 32."""
     scm.deploy({"a": "1"})
     tag = scm.client.get("/api/deployments").headers["etag"]
 
@@ -323,6 +334,7 @@ def test_the_list_is_newest_first_and_keeps_ten(scm: ScmProcess) -> None:
 
 
 def test_of_two_pushes_at_once_one_deploys_and_the_other_is_409(scm: ScmProcess) -> None:
+    """§15 item 23."""
     upload = SlowUpload(scm, packed({"a": "1"}))
 
     refused = scm.deploy({"b": "1"})
@@ -562,6 +574,7 @@ class TestScripts:
         assert content(scm) == {"out.py": "1"}
 
     def test_a_command_that_fails_is_200_and_a_failed_record(self, scm: ScmProcess) -> None:
+        """§15 item 33."""
         scm.client.post("/api/settings", json={"COMMAND": "echo problem>&2 && exit 5"})
 
         answer = scm.deploy({"a": "1"})
@@ -575,15 +588,38 @@ class TestScripts:
         assert "post deployment" not in log
 
     def test_an_idle_command_is_ended(self, scm: ScmProcess) -> None:
-        scm.client.post("/api/settings", json={"COMMAND": "sleep 60", "SCM_COMMAND_IDLE_TIMEOUT": "1"})
+        """§15 item 36."""
+        scm.client.post(
+            "/api/settings", json={"COMMAND": "echo so far && sleep 60", "SCM_COMMAND_IDLE_TIMEOUT": "1"}
+        )
 
         scm.deploy({"a": "1"})
 
         record = scm.latest()
         assert record["status"] == 3
-        assert "was aborted due to no output nor CPU activity for" in scm.log_text(record["id"])
+        log = scm.log_text(record["id"])
+        assert "was aborted due to no output nor CPU activity for" in log
+        assert "\n  so far \n" in log
+
+    def test_what_a_command_says_is_in_the_log_while_it_runs(self, scm: ScmProcess) -> None:
+        wait = "bash -c 'echo begun; echo doubtful >&2; while [ ! -e ~/go ]; do sleep 0.05; done; echo done'"
+        scm.client.post("/api/settings", json={"COMMAND": wait})
+
+        scm.deploy({"a": "1"}, isAsync="true")
+        running = wait_for(
+            lambda: [each for each in scm.client.get("/api/deployments").json() if not each["is_temp"]]
+        )
+        wait_for(lambda: "\n  begun" in scm.log_text(running[0]["id"]))
+        assert scm.client.get("/api/deployments").json()[0]["complete"] is False
+        (scm.home / "go").touch()
+
+        record = scm.latest()
+        log = scm.log_text(record["id"])
+        assert record["status"] == 4
+        assert [log.count(f"\n  {word}\n") for word in ("begun", "doubtful", "done")] == [1, 1, 1]
 
     def test_actions_run_in_order_and_the_first_failure_ends_the_deployment(self, scm: ScmProcess) -> None:
+        """§15 item 37."""
         folder = scm.home / "site/deployments/tools/PostDeploymentActions"
         folder.mkdir(parents=True)
         (folder / "b.cmd").write_text("@echo off\r\necho second %SCM_COMMIT_ID%\r\nexit 1\r\n")

@@ -152,9 +152,30 @@ def test_later_commits_remove_files_and_older_ones_come_back(
     assert tree(scm.web_root) == {"app.py": "second", "new.py": "2"}
 
 
+def test_packages_and_commits_follow_each_other(
+    scm: ScmProcess, door: Callable[[ScmProcess], str], work: Path
+) -> None:
+    """§15 item 25."""
+    address = door(scm)
+    first = git(work, "rev-parse", "HEAD").stdout.strip()
+    git(work, "push", address, "master")
+    scm.deploy({"app.py": "packed", "packed.txt": "p"})
+    assert tree(scm.web_root) == {"app.py": "packed", "packed.txt": "p"}
+    commit(work, {"app.py": "second", "old.py": None}, "The second")
+    git(work, "push", address, "master")
+    assert tree(scm.web_root) == {"app.py": "second"}
+
+    assert scm.client.put(f"/api/deployments/{first}").status_code == 200
+
+    assert tree(scm.web_root) == {"app.py": "first", "old.py": "1"}
+    assert [active for _, _, active in records(scm)].count(True) == 1
+    assert len(records(scm)) == 3
+
+
 def test_another_branch_is_stored_and_can_be_chosen_later(
     scm: ScmProcess, door: Callable[[ScmProcess], str], work: Path
 ) -> None:
+    """§15 item 35."""
     address = door(scm)
     said = git(work, "push", address, "master:test").stderr
     assert "there is no branch 'master'" in said
@@ -170,6 +191,7 @@ def test_another_branch_is_stored_and_can_be_chosen_later(
 def test_a_failing_deployment_keeps_the_commit_and_the_old_content(
     scm: ScmProcess, door: Callable[[ScmProcess], str], work: Path
 ) -> None:
+    """§15 item 33: the push itself is accepted."""
     address = door(scm)
     git(work, "push", address, "master")
     bad = commit(work, {".deployment": "[config]\ncommand = exit 9\n", "app.py": "bad"}, "Bad")

@@ -1,4 +1,4 @@
-"""`/api/logstream` (Kudu reference §9.1)."""
+"""`/api/logstream` (Kudu reference §9.1, §15 item 39)."""
 
 import re
 from collections.abc import Callable, Iterator

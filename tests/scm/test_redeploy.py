@@ -18,6 +18,7 @@ def ids(scm: ScmProcess) -> list[str]:
 
 
 def test_an_older_deployment_comes_back_whole_without_a_new_record(scm: ScmProcess) -> None:
+    """§15 item 30."""
     scm.deploy({"app.py": "old", "gone.py": "1"})
     scm.deploy({"app.py": "new", "added.py": "1"})
     (scm.web_root / "upload.txt").write_text("mine")
@@ -113,6 +114,7 @@ class TestForeignRecords:
     }
 
     def test_it_is_stored_once_and_becomes_the_active_one(self, scm: ScmProcess) -> None:
+        """§15 item 31."""
         scm.deploy({"app.py": "1"})
 
         answer = scm.client.put("/api/deployments/mine", json=self.body)

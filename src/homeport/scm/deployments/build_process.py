@@ -5,17 +5,18 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from homeport.scm.deployments.output_lines import OutputLines, Say
 
 if TYPE_CHECKING:
     from homeport.scm.commands.supervision import Family
 
 _READ_BYTES = 64 * 1024
 _TICK_SECONDS = 0.2
-_LONGEST_LINE = 8192
 _LEFT_OPEN_SECONDS = 1.0
-Say = Callable[[str], None]
 
 
 class IdleTimeout(Exception):
@@ -82,13 +83,13 @@ def _follow(
     with selectors.DefaultSelector() as selector:
         for stream, told in ((process.stdout, say), (process.stderr, say_error)):
             assert stream is not None
-            selector.register(stream, selectors.EVENT_READ, _Lines(stream, told))
+            selector.register(stream, selectors.EVENT_READ, partial(_read, stream, OutputLines(told)))
         while selector.get_map():
             checkpoint()
             now = time.monotonic()
             for key, _ in selector.select(_TICK_SECONDS):
                 watch.touch(now)
-                if not key.data.read():
+                if not key.data():
                     selector.unregister(key.fileobj)
             if process.poll() is not None:
                 # A daemon that it left behind may hold the pipes open for ever.
@@ -102,21 +103,8 @@ def _follow(
                 )
 
 
-class _Lines:
-    """Cuts one stream into lines."""
-
-    def __init__(self, stream: IO[bytes], say: Say) -> None:
-        self._stream = stream
-        self._say = say
-        self._rest = b""
-
-    def read(self) -> bool:
-        """Read what is there; False at the end of the stream."""
-        data = os.read(self._stream.fileno(), _READ_BYTES)
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if not data or len(self._rest) > _LONGEST_LINE:
-            lines, self._rest = [*lines, *([self._rest] if self._rest else [])], b""
-        for line in lines:
-            self._say(line.decode("utf-8", "replace").rstrip("\r"))
-        return bool(data)
+def _read(stream: IO[bytes], lines: OutputLines) -> bool:
+    """Read what is there; False at the end of the stream."""
+    data = os.read(stream.fileno(), _READ_BYTES)
+    lines.feed(data)
+    return bool(data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeport.scm.deployments.log import DeploymentLog, Kind
+from homeport.scm.deployments.output_lines import OutputLines
 from homeport.windows.layout import Layout
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = frozenset({".cmd", ".bat"})
 _LOOK_SECONDS = 0.2
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 class ScriptFailed(Exception):
@@ -33,9 +35,23 @@ def run_script(
     idle_seconds: float,
     checkpoint: Callable[[], None],
 ) -> None:
-    """Run one command line with its output in the log; raises `ScriptFailed`, and what `checkpoint` raises."""
+    """Run one command line with its output in the log as it comes (§4.5); raises `ScriptFailed`, and what
+    `checkpoint` raises.
+    """
     # Late: the parser and psutil are a fifth of the cold start, and most deployments have no script.
     from homeport.scm.commands.execution import execute
+
+    said = 0
+    lines = {
+        "Output": OutputLines(log.child),
+        "Error": OutputLines(lambda text: log.child(text, Kind.WARNING)),
+    }
+
+    def follow(name: str, data: bytes) -> None:
+        nonlocal said
+        if data and said < _MOST_BYTES:
+            lines[name].feed(data)
+        said += len(data)
 
     async def run() -> "CommandResult":
         command = asyncio.create_task(
@@ -45,6 +61,8 @@ def run_script(
                 environment=environment,
                 idle_timeout_seconds=idle_seconds,
                 layout=layout,
+                output_limit_bytes=0,
+                follow=follow,
             )
         )
         try:
@@ -57,11 +75,15 @@ def run_script(
             with contextlib.suppress(asyncio.CancelledError):
                 await command
 
-    result = asyncio.run(run())
-    for text in (result.output or "").splitlines():
-        log.child(text)
-    for text in (result.error or "").splitlines():
-        log.child(text, Kind.ERROR if result.exit_code else Kind.WARNING)
+    try:
+        result = asyncio.run(run())
+    finally:
+        for each in lines.values():
+            each.feed(b"")
+    if said > _MOST_BYTES:
+        log.child(f"Output beyond {_MOST_BYTES} bytes was left out.", Kind.WARNING)
+    if result.output is None:  # it was ended, or could not be started
+        log.error(result.error or "")
     if result.exit_code:
         raise ScriptFailed(f"'{line}' ended with exit code {result.exit_code}.")
 
