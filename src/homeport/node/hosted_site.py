@@ -163,6 +163,7 @@ class HostedSite:
             node.watcher,
             changed=self._application_changed,
         )
+        self._changed_applications: dict[str, frozenset[str]] = {}
         self._restart_patterns = RestartPatterns()
         self._reloads = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
         self._followed = Allowance(burst=_RELOAD_BURST, seconds_each=_RELOAD_SECONDS)
@@ -573,18 +574,28 @@ class HostedSite:
                 self._pools[pool.id].recycle(f"{changed} changed")
 
     def _application_changed(self, path: str, paths: frozenset[str]) -> None:
-        """Take changed files of an application below the SCM site into account."""
+        """Take changed files of an application below the SCM site into account, now or a little later."""
+        if path in self._changed_applications:
+            known = self._changed_applications[path] | paths
+            self._changed_applications[path] = frozenset(sorted(known)[:_MOST_POSTPONED])
+            return
+        if not self._applications.watches(path):
+            return
         recycled: frozenset[str] = frozenset()
         if any(name.rpartition("/")[2].lower() == "web.config" for name in paths):
             wait = self._reloads.take()
             if wait > 0:
-                asyncio.get_running_loop().call_later(wait, self._application_changed, path, paths)
+                self._changed_applications[path] = paths
+                asyncio.get_running_loop().call_later(wait, self._application_changed_before, path)
                 return
             recycled = self.replan("the content of an extension changed")
         plan = self._applications.plan_of(path)
         if plan is not None:
             self._recycle_changed(plan, paths, recycled)
             self.http_pools.content_changed(paths, mounted_at=path)
+
+    def _application_changed_before(self, path: str) -> None:
+        self._application_changed(path, self._changed_applications.pop(path))
 
     def _may_change_plan(self, path: str) -> bool:
         if path.rpartition("/")[2].lower() == "web.config":

@@ -68,6 +68,10 @@ class ScmApplications:
         """Return the plan of the application at that path."""
         return next((each.plan for each in self.all if each.application.path == path), None)
 
+    def watches(self, path: str) -> bool:
+        """Tell whether there is an application at that path, hosted or left out for what is wrong with it."""
+        return path in self._watched
+
     def compile(self, transforms: tuple[HostTransform, ...], facts: SiteFacts) -> tuple[Finding, ...]:
         """Take over what the transforms say now; returns what the owner should know."""
         scm = read_scm_site(transforms, facts)
