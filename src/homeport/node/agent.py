@@ -8,6 +8,7 @@ import asyncio
 import grp
 import os
 import pwd
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 
@@ -47,6 +48,8 @@ _log = structlog.get_logger(__name__)
 _REFRESHING_AT_ONCE = 4
 _BUSY_TICK_SECONDS = 0.05
 _QUIET_TICK_SECONDS = 0.25
+_QUIET_SHARES = 4
+"""Into how many parts the quiet pools are divided: one is looked after at each quiet turn."""
 _BURST_SECONDS = 0.02
 _RENEWAL_SECONDS = 12 * 3600.0
 _WEB_USER = "www-data"
@@ -243,7 +246,7 @@ class Agent:
         texts, problems = self._texts(dirty)
         try:
             problems |= await self._nginx.apply(texts, certificates=self._certificates())
-        except HomeportError as error:
+        except (HomeportError, OSError) as error:
             _log.error("nginx.not-reloaded", reason=str(error))
             problems |= dict.fromkeys(dirty, str(error))
         for name in dirty:
@@ -302,29 +305,49 @@ class Agent:
         await self.apply(self.revision, sites)
 
     async def _tick_forever(self) -> None:
+        """Look after the pools: where something changes soon at each turn, where requests wait at each quiet turn.
+
+        The others take turns, so that two hundred sites that wait for visitors cost a busy one next to nothing.
+        """
+        round_at, share = 0.0, 0
         while True:
-            pools = [pool for site in self._served.values() for pool in site.pools if pool.awake]
+            everything = time.monotonic() - round_at >= _QUIET_TICK_SECONDS
+            if everything:
+                round_at, share = time.monotonic(), (share + 1) % _QUIET_SHARES
+            sites = [*self._served.values()]
+            pools = [
+                pool for site in sites for pool in site.pools if pool.awake and (everything or pool.busy)
+            ]
             waiting = readable(pool.waiting_fd for pool in pools)
-            for pool in pools:
-                pool.tick(queued=pool.waiting_fd in waiting)
-            http_pools = self._tick_http_pools()
+            for number, pool in enumerate(pools):
+                queued = pool.waiting_fd in waiting
+                if queued or pool.busy or number % _QUIET_SHARES == share:
+                    pool.tick(queued=queued)
+            http_pools = self._tick_http_pools(sites, everything=everything)
             self._scheduling.look(self._nginx.processes())
             busy = any(pool.busy for pool in pools) or any(pool.busy for pool in http_pools)
             await asyncio.sleep(_BUSY_TICK_SECONDS if busy else _QUIET_TICK_SECONDS)
 
-    def _tick_http_pools(self) -> list[HttpServerPool]:
-        """Tick the httpPlatform pools that are awake; what nginx has to do with them is asked of the kernel once."""
-        sites = [site for site in self._served.values() if any(pool.awake for pool in site.http_pools.pools)]
-        if not sites:
+    def _tick_http_pools(self, sites: Iterable[HostedSite], *, everything: bool) -> list[HttpServerPool]:
+        """Tick the httpPlatform pools that are awake; what nginx has to do with them is asked of the kernel once.
+
+        Of a site that has no busy pool, only when `everything` is due.
+        """
+        due = [
+            site
+            for site in sites
+            if any(pool.awake and (everything or pool.busy) for pool in site.http_pools.pools)
+        ]
+        if not due:
             return []
         try:
             connections = self._front.count()
         except HomeportError as error:
             _log.warning("front.not-seen", reason=error.message)
             connections = {}
-        for site in sites:
+        for site in due:
             site.http_pools.count_connections(connections)
-        return [pool for site in sites for pool in site.http_pools.pools if pool.awake]
+        return [pool for site in due for pool in site.http_pools.pools if pool.awake]
 
     def _main_text(self, sites: Path) -> str:
         return render_main(

@@ -73,7 +73,10 @@ class NginxService:
         if master is None:
             return  # The supervisor is starting it: it reads the files as they are now.
         old = set(children(master))
-        os.kill(master, signal.SIGHUP)
+        try:
+            os.kill(master, signal.SIGHUP)
+        except ProcessLookupError:
+            return  # It has just ended, and the supervisor starts another one.
         try:
             await asyncio.wait_for(_replaced(master, old), _LIVE_SECONDS)
         except TimeoutError as error:
@@ -136,8 +139,12 @@ class NginxService:
 
 
 async def _replaced(master: int, old: set[int]) -> None:
-    """Wait until new workers run and each old one is gone or says that it is shutting down (it accepts no more)."""
-    while not (set(children(master)) - old and all(_leaving(pid) for pid in old)):  # noqa: ASYNC110
+    """Wait until new workers run and each old one is gone or says that it is shutting down (it accepts no more).
+
+    A master that ends meanwhile is followed by one that reads the files as they are now.
+    """
+    process = Path(f"/proc/{master}")
+    while process.exists() and not (set(children(master)) - old and all(map(_leaving, old))):  # noqa: ASYNC110
         await asyncio.sleep(_POLL_SECONDS)  # nginx tells nobody; its process titles are all there is
 
 

@@ -1,6 +1,8 @@
 """Applying configuration: what nginx refuses hurts nobody else. No nginx runs here, so nothing is reloaded."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 from homeport.node.layout import NodeLayout
@@ -44,3 +46,27 @@ def test_a_refused_text_leaves_the_last_good_one_and_a_removed_one_goes(folders:
     assert {path.name: path.read_text() for path in (folders.root / "run/nginx/sites").glob("*")} == {
         "a.conf": GOOD
     }
+
+
+def test_a_master_that_has_just_ended_is_left_to_its_supervisor(folders: Folders) -> None:
+    nginx = service(folders)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (folders.root / "run/nginx.pid").write_text(f"{ended.pid}\n")
+
+    assert asyncio.run(nginx.apply({"a": GOOD}, certificates="")) == {}
+    assert (folders.root / "run/nginx/sites/a.conf").read_text() == GOOD
+
+
+def test_a_master_that_ends_during_a_reload_is_not_waited_for(folders: Folders) -> None:
+    nginx = service(folders)
+    # The signal ends it, as it ends an nginx that is killed meanwhile; it is reaped at once.
+    ending = subprocess.Popen(["sleep", "60"])
+    (folders.root / "run/nginx.pid").write_text(f"{ending.pid}\n")
+
+    async def reload() -> None:
+        reloading = asyncio.create_task(nginx.reload())
+        await asyncio.to_thread(ending.wait)
+        await reloading
+
+    asyncio.run(reload())  # else `Unavailable` after ten seconds
