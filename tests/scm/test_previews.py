@@ -68,6 +68,16 @@ def test_it_is_what_a_rollback_would_bring_and_nothing_of_it_is_the_live_sites(
     assert tree(scm.web_root) == before
 
 
+def test_times_are_those_that_the_deployment_gave(scm: ScmProcess, prepare: Prepare) -> None:
+    scm.deploy({"page.txt": "old"})
+    packed = (scm.web_root / "page.txt").stat().st_mtime
+    (scm.web_root / "page.txt").unlink()  # what takes the place of an equal file gets a time of its own
+    assert (prepare(ids(scm)[0]) / "site/wwwroot/page.txt").stat().st_mtime == packed
+
+    scm.client.post("/api/settings", json={"SCM_ZIPDEPLOY_DONOT_PRESERVE_FILETIME": "1"})
+    assert (prepare(ids(scm)[0]) / "site/wwwroot/page.txt").stat().st_mtime > packed
+
+
 def test_the_rest_of_home_is_the_live_sites_as_the_sandbox_shows_it(
     scm: ScmProcess, prepare: Prepare
 ) -> None:

@@ -25,14 +25,7 @@ from typing import TYPE_CHECKING
 from homeport.model.errors import HomeportError
 from homeport.model.finding import Finding, Severity
 from homeport.scm.content import list_content
-from homeport.scm.deployments.archive import (
-    BrokenPackage,
-    UnsafePackage,
-    bounds_from,
-    check_members,
-    extract,
-    open_package,
-)
+from homeport.scm.deployments.archive import BrokenPackage, UnsafePackage
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
 from homeport.scm.deployments.fetching import Unreachable, fetch_package, is_package_address
@@ -54,6 +47,7 @@ from homeport.scm.deployments.site_packages import SitePackages, most_packages, 
 from homeport.scm.deployments.store import DeploymentStore, write_manifest
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
 from homeport.scm.deployments.trees import look, remove_tree, share_tree, unshare
+from homeport.scm.deployments.unpacking import is_below, project_folder, unpack_commit, unpack_package
 from homeport.scm.hooks import POST_DEPLOYMENT, WebHooks
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
@@ -253,27 +247,19 @@ class Deployer:
         if request.commit is not None:
             self._check_out(request.commit, target, log, settings)
             return target
-        size = package.stat().st_size
-        if request.artifact is not None:
-            target.mkdir()
-            shutil.copyfile(package, target / request.artifact)  # the kept one must not change with it
-            return target
-        log.entry(
-            "Cleaning up temp folders from previous zip deployments and extracting pushed zip file "
-            f"({size / 1024**2:.2f} MB)."
+        if request.artifact is None:
+            log.entry(
+                "Cleaning up temp folders from previous zip deployments and extracting pushed zip file "
+                f"({package.stat().st_size / 1024**2:.2f} MB)."
+            )
+        unpack_package(
+            package, target, artifact=request.artifact, settings=settings, checkpoint=self.checkpoint
         )
-        bounds = bounds_from(settings)
-        keep = not settings.flag("SCM_ZIPDEPLOY_DONOT_PRESERVE_FILETIME", default=False)
-        with open_package(package, bounds) as opened:
-            members = check_members(opened, size=size, bounds=bounds)
-            extract(opened, members, target, keep_times=keep, checkpoint=self.checkpoint)
         return target
 
     def _check_out(self, commit: str, target: Path, log: DeploymentLog, settings: Settings) -> None:
         log.entry(f"Updating branch '{commit}'.")
-        odd = self._repository.export(
-            commit, target, bounds=bounds_from(settings), checkpoint=self.checkpoint
-        )
+        odd = unpack_commit(self._repository, commit, target, settings=settings, checkpoint=self.checkpoint)
         for name in odd[:_SHOWN_NAMES]:
             log.child(
                 f"'{name}' is a symbolic link or a submodule: it is deployed as a plain file or an empty folder.",
@@ -292,8 +278,7 @@ class Deployer:
             self._store.remove(temporary.id)
         defaults = {"SCM_DO_BUILD_DURING_DEPLOYMENT": str(request.builds)}
         settings = self._providers.current(deployment=dot_deployment(source), defaults=defaults)
-        project = settings.get("PROJECT") if request.artifact is None else None
-        below = source / project.replace("\\", "/").strip("/") if project else source
+        below = project_folder(source, settings) if request.artifact is None else source
         place = request.target or self._target(settings)
         return _Work(
             request=request,
@@ -434,9 +419,7 @@ class Deployer:
         from homeport.webconfig.detection import WITHOUT_SERVER  # late: parsing XML is slow to load
         from homeport.webconfig.runtimes import OTHER_RUNTIME
 
-        if not work.source.is_dir() or not work.source.resolve().is_relative_to(
-            self._options.staging.resolve()
-        ):
+        if not is_below(work.source, self._options.staging):
             raise BuildFailed(
                 f"PROJECT names '{work.settings.get('PROJECT')}', which is no folder of the package."
             )

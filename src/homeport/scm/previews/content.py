@@ -11,7 +11,6 @@ from pathlib import Path
 
 from homeport.model.errors import Conflict, NotFound
 from homeport.model.preview import LIVE_HOME, STAGING, preview_id
-from homeport.scm.deployments.archive import bounds_from, check_members, extract, open_package
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.deployer import dot_deployment
 from homeport.scm.deployments.git_repository import GitRepository
@@ -21,6 +20,7 @@ from homeport.scm.deployments.site_packages import package_setting
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.transforming import build_configuration, transform_web_config
 from homeport.scm.deployments.trees import copy_tree, look, remove_tree, share_tree
+from homeport.scm.deployments.unpacking import is_below, project_folder, unpack_commit, unpack_package
 from homeport.scm.options import ScmOptions
 from homeport.scm.settings.stack import Settings, SettingsProviders
 
@@ -85,8 +85,11 @@ class PreviewContent:
             raise Conflict("This deployment runs a command of its own (COMMAND), and a preview runs none.")
         target = self._target(request, settings, content)
         if request.artifact is None:
-            if project := settings.get("PROJECT"):
-                source = _project(source, project)
+            package, source = source, project_folder(source, settings)
+            if not is_below(source, package):
+                raise Conflict(
+                    f"PROJECT names '{settings.get('PROJECT')}', which is no folder of the package."
+                )
             configuration = build_configuration(settings.get("SCM_BUILD_ARGS"))
             if configuration:
                 transform_web_config(source, configuration)
@@ -108,22 +111,20 @@ class PreviewContent:
 
     def _unpack(self, identity: str, request: KeptRequest, target: Path) -> Path:
         target.parent.mkdir(parents=True)
-        bounds = bounds_from(self._providers.current())
+        settings = self._providers.current()
         if request.commit is not None:
             if self._repository.commit(request.commit) is None:
                 raise NotFound(f"The repository has no commit '{request.commit}' any more.")
-            self._repository.export(request.commit, target, bounds=bounds, checkpoint=self._checkpoint)
+            unpack_commit(
+                self._repository, request.commit, target, settings=settings, checkpoint=self._checkpoint
+            )
             return target
         package = self._kept.package(identity)
         if package is None:
             raise NotFound(f"Nothing of deployment '{identity}' was kept to be previewed.")
-        if request.artifact is not None:
-            target.mkdir()
-            shutil.copyfile(package, target / request.artifact)
-            return target
-        with open_package(package, bounds) as opened:
-            members = check_members(opened, size=package.stat().st_size, bounds=bounds)
-            extract(opened, members, target, checkpoint=self._checkpoint)
+        unpack_package(
+            package, target, artifact=request.artifact, settings=settings, checkpoint=self._checkpoint
+        )
         return target
 
     def _target(self, request: KeptRequest, settings: Settings, content: Path) -> Path:
@@ -171,11 +172,3 @@ def _drop_links(content: Path, target: Path, paths: Collection[str]) -> None:
     for folder in sorted(folder for folder in folders if folder.is_relative_to(content)):
         if folder.is_symlink():
             folder.unlink()
-
-
-def _project(source: Path, name: str) -> Path:
-    """Return the folder of the package that PROJECT names. Raises `Conflict`."""
-    folder = source / name.replace("\\", "/").strip("/")
-    if not folder.is_dir() or not folder.resolve().is_relative_to(source.resolve()):
-        raise Conflict(f"PROJECT names '{name}', which is no folder of the package.")
-    return folder
