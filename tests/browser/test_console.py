@@ -47,6 +47,22 @@ def test_the_terminal_goes_where_the_file_browser_goes(page: Page, scm: Scm) -> 
     expect(page.locator(".xterm-rows")).to_contain_text(r"D:\home\site>")
 
 
+def test_the_console_is_used_without_a_mouse(page: Page, scm: Scm) -> None:
+    open_console(page, scm)
+    expect(page.get_by_label("Terminal; Ctrl+M leaves it")).to_be_focused()
+
+    page.keyboard.press("Control+m")
+
+    expect(page.get_by_role("link", name="CMD")).to_be_focused()
+    page.get_by_role("link", name="site", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".xterm-rows")).to_contain_text(r"D:\home\site>")
+    expect(page.locator(".crumbs [aria-current=location]")).to_be_focused()
+    page.keyboard.press("Tab")  # to the folder above
+    page.keyboard.press("Tab")
+    expect(page.locator("#folder tbody tr:nth-child(2) a").first).to_be_focused()
+
+
 def test_bash_is_there_too(page: Page, scm: Scm) -> None:
     open_console(page, scm, "/?shell=bash")
 

@@ -10,6 +10,7 @@ const search = document.getElementById("search");
 let loading = 0;
 
 const current = () => holder.querySelector(".folder");
+const identity = (control) => [control.closest("nav, tr")?.className, control.getAttribute("href"), control.ariaLabel].join();
 const encode = (path) => path.split("/").map(encodeURIComponent).join("/");
 
 async function show(path, { text = "" } = {}) {
@@ -17,7 +18,12 @@ async function show(path, { text = "" } = {}) {
   const query = new URLSearchParams({ fragment: "true", ...(text && { search: text }) });
   const answer = await call(`/files/${path}?${query}`);
   const markup = await answer.text();
-  if (mine === loading) holder.innerHTML = markup; // rendered and escaped on the server
+  if (mine !== loading) return;
+  const focused = holder.contains(document.activeElement) && identity(document.activeElement);
+  holder.innerHTML = markup; // rendered and escaped on the server
+  if (!focused) return;
+  const same = [...holder.querySelectorAll("a, button")].find((each) => identity(each) === focused);
+  (same ?? holder.querySelector("[aria-current=location]")).focus();
 }
 
 async function refresh() {
@@ -33,11 +39,12 @@ async function follow(directory) {
   await attempt(() => show(path, { text: search.value.trim() }));
 }
 
-async function go(path) {
+/** Go to a folder; whoever pressed a key among the files goes on there, a click leads to the terminal. */
+async function go(path, { detail }) {
   search.value = "";
   await attempt(async () => {
     await show(path);
-    if (!terminal.changeDirectory(current().dataset)) notice("The terminal is busy and stays in its folder.");
+    if (!terminal.changeDirectory(current().dataset, { focus: detail > 0 })) notice("The terminal is busy and stays in its folder.");
   });
 }
 
@@ -53,7 +60,7 @@ const terminal = openTerminal(document.getElementById("terminal"), {
 holder.addEventListener("click", (event) => {
   const target = event.target.closest("[data-folder], [data-edit], [data-action]");
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if ("folder" in target.dataset) { event.preventDefault(); go(target.dataset.folder); }
+  if ("folder" in target.dataset) { event.preventDefault(); go(target.dataset.folder, event); }
   else if (target.dataset.edit) { event.preventDefault(); attempt(() => openEditor(target.dataset.edit, refresh)); }
   else {
     const row = target.closest("tr").dataset;
@@ -107,7 +114,7 @@ document.getElementById("upload").onclick = () => picker.click();
 picker.onchange = () => attempt(() => upload([...picker.files])).then(() => { picker.value = ""; });
 document.getElementById("new-file").onclick = () => attempt(() => create(false));
 document.getElementById("new-folder").onclick = () => attempt(() => create(true));
-for (const button of document.querySelectorAll("[data-go]")) button.onclick = () => go(button.dataset.go);
+for (const button of document.querySelectorAll("[data-go]")) button.onclick = (event) => go(button.dataset.go, event);
 
 let typing;
 search.oninput = () => {

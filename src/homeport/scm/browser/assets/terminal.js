@@ -46,7 +46,7 @@ export function openTerminal(place, { shell, directory, onFolder, state }) {
     const query = new URLSearchParams({ shell, directory: folder, columns: terminal.cols, rows: terminal.rows });
     socket = new WebSocket(`${location.origin.replace("http", "ws")}/api/homeport/terminal?${query}`);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => { state.textContent = ""; resized(); };
+    socket.onopen = () => { state.textContent = "Ctrl+M leaves the terminal"; resized(); };
     socket.onmessage = ({ data }) => {
       if (typeof data !== "string") terminal.write(new Uint8Array(data));
     };
@@ -73,6 +73,10 @@ export function openTerminal(place, { shell, directory, onFolder, state }) {
   terminal.onResize(resized);
   new ResizeObserver(() => fit.fit()).observe(place);
 
+  // Tab belongs to the shell, so a key leads out, to the links before the terminal.
+  terminal.textarea.setAttribute("aria-label", "Terminal; Ctrl+M leaves it");
+  const leave = () => place.parentElement.querySelector("[aria-current=page]").focus();
+
   // Ctrl+C copies while something is selected and interrupts otherwise; Ctrl+V pastes, as in a console on Windows.
   const copy = async () => {
     await navigator.clipboard.writeText(terminal.getSelection());
@@ -81,6 +85,11 @@ export function openTerminal(place, { shell, directory, onFolder, state }) {
   const paste = async () => terminal.paste(await navigator.clipboard.readText());
   terminal.attachCustomKeyEventHandler((event) => {
     if (event.type !== "keydown" || !event.ctrlKey || event.altKey) return true;
+    if (event.key === "m") {
+      event.preventDefault();
+      leave();
+      return false;
+    }
     if (event.code === "KeyC" && (event.shiftKey || terminal.hasSelection())) {
       event.preventDefault();
       copy().catch(() => notice("The browser does not let the page copy.", { bad: true }));
@@ -99,12 +108,12 @@ export function openTerminal(place, { shell, directory, onFolder, state }) {
   terminal.focus();
   return {
     /** Go where the file browser went; false while a program runs. */
-    changeDirectory({ directory: wanted, shown }) {
+    changeDirectory({ directory: wanted, shown }, { focus }) {
       if (wanted === folder) return true;
       if (!atPrompt) return false;
       const quoted = shell === "bash" ? `cd '${wanted.replaceAll("'", "'\\''")}'` : `cd /d "${shown}"`;
       send(shell === "bash" ? `\x15${quoted}\r` : `\x01\x0b${quoted}\r`);
-      terminal.focus();
+      if (focus) terminal.focus();
       return true;
     },
   };
