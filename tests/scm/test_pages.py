@@ -63,6 +63,12 @@ def test_the_old_addresses_choose_the_shell(shared_scm: ScmProcess, shell: str, 
     assert ("no PowerShell" in page.text) is (shell == "powershell")
 
 
+def test_the_home_page_answers_callers_that_name_an_api_version_with_an_empty_list(
+    shared_scm: ScmProcess,
+) -> None:
+    assert shared_scm.client.get("/?api-version=2018-02-01").json() == []
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [("/Env.cshtml", "/Env"), ("/basicauth", "/"), ("/webssh/host", "/DebugConsole?shell=bash")],

@@ -16,7 +16,7 @@ from homeport.scm.browser.rendering import Renderer
 from homeport.scm.commands.filesystem import LinuxFiles
 from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.failures import Failures
-from homeport.scm.http.answers import nothing
+from homeport.scm.http.answers import json_answer, nothing
 from homeport.scm.http.bodies import json_object
 from homeport.scm.http.query import query_flag, query_text
 from homeport.scm.options import ScmOptions
@@ -42,7 +42,9 @@ class Pages:
         self._renderer = Renderer(options)
 
     async def home(self, request: Request) -> Response:
-        """GET `/`: where things are, what failed, what was deployed."""
+        """GET `/`: where things are, what failed, what was deployed; `[]` for callers that name an API version (§10.1)."""
+        if query_text(request, "api-version") is not None:
+            return json_answer([])
         failures = await asyncio.to_thread(self._failures.newest)
         records = await asyncio.to_thread(self._store.records)
         return self._renderer.page(
