@@ -259,3 +259,62 @@ def test_a_flipped_byte_is_unpacked_or_refused(
         unpacked(bytes(data), folder)
 
     assert {path.name for path in folder.iterdir()} <= {"package.zip", "out"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("extra", [0, 40, 400])
+@pytest.mark.parametrize("size", [0, 1, 1024**2, 1024**2 + 1])
+def test_entries_come_out_as_they_went_in(method: int, extra: int, size: int, tmp_path: Path) -> None:
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    info = zipfile.ZipInfo("folder/entry.bin")
+    info.compress_type = method
+    info.extra = struct.pack("<HH", 0xCAFE, extra) + bytes(extra)
+    (tmp_path / "prefixed.zip").write_bytes(b"#!program\n" + package(info, content=content))
+
+    with open_package(tmp_path / "prefixed.zip", Bounds()) as opened:
+        members = check_members(opened, size=size + 1000, bounds=Bounds())
+        extract(opened, members, tmp_path / "out")
+
+    assert (tmp_path / "out/folder/entry.bin").read_bytes() == content
+
+
+def deflated(content: bytes = b"content " * 1000) -> tuple[bytearray, int]:
+    """A package with one deflated entry, and where its directory begins."""
+    info = zipfile.ZipInfo("a.txt")
+    info.compress_type = zipfile.ZIP_DEFLATED
+    data = bytearray(package(info, content=content))
+    return data, data.rfind(b"PK\1\2")
+
+
+def test_deflated_data_that_is_damaged_is_a_broken_package(tmp_path: Path) -> None:
+    data, _ = deflated()
+    data[35] = 0xFF
+
+    with pytest.raises(BrokenPackage, match=r"a\.txt"):
+        unpacked(bytes(data), tmp_path)
+
+
+def test_an_entry_that_holds_other_than_its_checksum_says_is_a_broken_package(tmp_path: Path) -> None:
+    data, directory = deflated()
+    data[directory + 16] ^= 1
+
+    with pytest.raises(BrokenPackage, match=r"a\.txt"):
+        unpacked(bytes(data), tmp_path)
+
+
+def test_an_entry_that_holds_more_than_it_declares_writes_no_more_than_that(tmp_path: Path) -> None:
+    data, directory = deflated(bytes(10_000_000))
+    data[directory + 24 : directory + 28] = struct.pack("<L", 10)
+
+    with pytest.raises(BrokenPackage):
+        unpacked(bytes(data), tmp_path)
+
+    assert (tmp_path / "out/a.txt").stat().st_size <= 10
+
+
+def test_an_entry_named_otherwise_in_its_own_header_is_a_broken_package(tmp_path: Path) -> None:
+    data, _ = deflated()
+    data[30] = ord("b")
+
+    with pytest.raises(BrokenPackage):
+        unpacked(bytes(data), tmp_path)
