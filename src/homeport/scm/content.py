@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from homeport.scm.atomic_file import read_small
 
@@ -16,17 +17,12 @@ _SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".ve
 _PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentFile:
-    """A file of the content: its path there, and whether it lies inside installed packages."""
+class ContentFile(NamedTuple):
+    """A file of the content: its path there, the last part of it, and whether it lies inside installed packages."""
 
     path: str
+    name: str
     packaged: bool
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition("/")[2]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +70,7 @@ def list_content(root: Path) -> Content:
             if len(content.entries) >= MOST_FILES and name.lower() != "web.config":
                 content.cut_off = True
             else:
-                content.entries.append(ContentFile(path=prefix + name, packaged=packaged))
+                content.entries.append(ContentFile(prefix + name, name, packaged))
     return content
 
 
@@ -85,7 +81,7 @@ def _windows_program(environment: Path, root: Path) -> list[ContentFile]:
         environment / folder / name for folder in scripts for name in folder_names(environment / folder) or ()
     ]
     return [
-        ContentFile(path=path.relative_to(root).as_posix(), packaged=True)
+        ContentFile(path.relative_to(root).as_posix(), path.name, packaged=True)
         for path in found
         if path.name.lower() == "python.exe"
     ]

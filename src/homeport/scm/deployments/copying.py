@@ -124,8 +124,8 @@ def _walk(root: Path) -> dict[str, Item]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = f"{prefix}{entry.name}"
-                found[path] = _item(entry.path, entry.stat(follow_symlinks=False))
-                if entry.is_dir(follow_symlinks=False) and not is_ignored(entry.name):
+                item = found[path] = _item(entry.path, entry.stat(follow_symlinks=False))
+                if item.kind is Kind.FOLDER and not is_ignored(entry.name):
                     waiting.append((Path(entry.path), f"{path}/"))
     return found
 
@@ -146,11 +146,12 @@ def _look(root: Path, paths: Collection[str]) -> dict[str, Item]:
 
 
 def _item(path: str, status: os.stat_result) -> Item:
-    if stat.S_ISDIR(status.st_mode):
-        return Item(kind=Kind.FOLDER)
-    if stat.S_ISLNK(status.st_mode) and os.path.isdir(path):  # noqa: PTH112 (half of the time with pathlib)
-        return Item(kind=Kind.FOLDER_LINK)
-    return Item(kind=Kind.FILE, modified_ns=status.st_mtime_ns, size=status.st_size)
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        return Item(Kind.FOLDER)
+    if kind == stat.S_IFLNK and os.path.isdir(path):  # noqa: PTH112 (half of the time with pathlib)
+        return Item(Kind.FOLDER_LINK)
+    return Item(Kind.FILE, status.st_mtime_ns, status.st_size)
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -6,6 +6,7 @@ Kudu reference §12.4. Pure: facts about both trees in, a plan out; `copying` ca
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from homeport.model.errors import Conflict
 
@@ -23,8 +24,7 @@ class Kind(StrEnum):
     FOLDER_LINK = "folder-link"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One path of a tree: its kind, its size in bytes, and when it was last written, in nanoseconds since 1970."""
 
     kind: Kind
