@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_no_link_is_followed_and_files_are_read(tmp_path: Path) -> None:
         assert "symbolic links" in refused.stderr
     assert (tmp_path / "link").read_text() == "text"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "outside", "real"]
+
+
+@needs_root
+def test_a_folder_that_becomes_a_link_and_back_leads_nowhere(tmp_path: Path) -> None:
+    outside, served = tmp_path / "outside", tmp_path / "served"
+    for folder, text in ((outside, "outside\n"), (served / "folder", "inside\n")):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text(text)
+    (served / "link").symlink_to(outside)
+    swap = "import sys; from pathlib import Path; from homeport.scm.deployments.switching import exchange\n"
+    swap += "print(flush=True)\nwhile True: exchange(*map(Path, sys.argv[1:]))"
+    line = (sys.executable, "-c", swap, str(served / "folder"), str(served / "link"))
+    read = 'for i in $(seq 20000); do if read -r line < "$0/folder/file"; then echo "$line"; else echo refused; fi; done'
+
+    with subprocess.Popen(line, stdout=subprocess.PIPE) as tenant:
+        try:
+            assert tenant.stdout
+            assert tenant.stdout.readline() == b"\n"
+            seen = run(served, "sh", "-c", f"({read}) 2>/dev/null", str(served)).stdout
+        finally:
+            tenant.kill()
+
+    assert set(seen.split()) == {"inside", "refused"}
 
 
 @needs_root

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from homeport.model.errors import Forbidden, Invalid, NotFound
@@ -69,19 +69,22 @@ class TenantTree:
             return False
 
     def make_folder(self, path: str, *, owner: int | None) -> None:
-        """Make the folder and its missing parents, owned by the site's user (`owner`, None: leave it)."""
+        """Make the folder and its missing parents, owned by the site's user (`owner`, None: leave it).
+
+        Raises `NotFound` or `Forbidden` when something else is or comes in the place of one of them. Only an open folder
+        changes its owner, never a name: the site could put a hard link to another's file there before that happens.
+        """
         descriptor = os.open(self.root, _FOLDER)
         try:
             for part in (*self._within, *_parts(path)):
-                try:
+                with suppress(FileExistsError):
                     os.mkdir(part, 0o755, dir_fd=descriptor)
-                    if owner is not None:
-                        os.chown(part, owner, owner, dir_fd=descriptor, follow_symlinks=False)
-                except FileExistsError:
-                    pass
                 below = _open_at(part, _FOLDER, descriptor, path)
                 os.close(descriptor)
                 descriptor = below
+                # Made just now, or by an agent that was killed before this line.
+                if owner is not None and os.fstat(descriptor).st_uid == os.geteuid():
+                    os.fchown(descriptor, owner, owner)
         finally:
             os.close(descriptor)
 
@@ -96,11 +99,29 @@ class TenantTree:
             return
 
     def open_append(self, path: str, *, owner: int | None) -> int:
-        """Open a log file for appending and give the descriptor, which the caller closes."""
-        with self._open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as descriptor:
-            if owner is not None:
-                os.fchown(descriptor, owner, owner)
-            return os.dup(descriptor)
+        """Open a log file for appending and give the descriptor, which the caller closes.
+
+        A file that has a second name or belongs to somebody else is not written to: a new one takes its name. A hard
+        link would lead the agent into a file that the site may not change, or into that of a kept deployment.
+        Raises `NotFound` (no such folder) and `Forbidden` (a link, a device, or a change at this moment).
+        """
+        with suppress(NotFound), self._open(path, os.O_WRONLY | os.O_APPEND) as descriptor:
+            found = os.fstat(descriptor)
+            if found.st_nlink <= 1 and owner in (None, found.st_uid):
+                return os.dup(descriptor)
+            self._remove(path)
+        try:
+            with self._open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND) as descriptor:
+                if owner is not None:
+                    os.fchown(descriptor, owner, owner)
+                return os.dup(descriptor)
+        except FileExistsError as error:
+            raise Forbidden(f"'{path}' changed while it was opened.", code="LinkRefused") from error
+
+    def _remove(self, path: str) -> None:
+        parent, _, name = path.strip("/").rpartition("/")
+        with self.folder(parent) as folder, suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(name, dir_fd=folder)
 
     def rename(self, old: str, new: str) -> None:
         """Rename within one folder; a missing `old` is no error."""
@@ -139,6 +160,8 @@ def _open_at(name: str, flags: int, folder: int, path: str) -> int:
         raise NotFound(f"'{path}' does not exist.") from error
     except NotADirectoryError as error:
         raise NotFound(f"'{path}' is not a folder.") from error
+    except IsADirectoryError as error:
+        raise Forbidden(f"'{path}' is not a regular file.", code="NotARegularFile") from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
             raise Forbidden(

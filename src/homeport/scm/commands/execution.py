@@ -80,6 +80,8 @@ def command_environment(environment: Mapping[str, str], layout: Layout) -> dict[
     added = {
         "TEMP": layout.temporary,
         "TMP": layout.temporary,
+        "HOMEDRIVE": layout.drive,
+        "HOMEPATH": r"\home",
         "DEPLOYMENT_SOURCE": layout.home,
         "DEPLOYMENT_TARGET": root,
         "WEBROOT_PATH": root,
