@@ -72,9 +72,9 @@ class Child:
             started = time.monotonic()
             code = await self._process.wait()
             _log.error("child.ended", child=self.name, code=code)
-            pause = _FIRST_PAUSE_SECONDS if time.monotonic() - started > _LONGEST_PAUSE_SECONDS else pause * 2
+            pause = next_pause(pause, lived=time.monotonic() - started)
             while not await self._started_again(pause):
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                pause = next_pause(pause, lived=0.0)
 
     async def stop(self, number: signal.Signals) -> None:
         """Ask it to end, and kill it when it does not in time."""
@@ -97,6 +97,11 @@ class Child:
             return False
         _log.info("child.started-again", child=self.name)
         return True
+
+
+def next_pause(pause: float, *, lived: float) -> float:
+    """Return the seconds to wait before a process that ended is started again, from the last pause and its life."""
+    return _FIRST_PAUSE_SECONDS if lived > _LONGEST_PAUSE_SECONDS else min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
 class Supervisor:
