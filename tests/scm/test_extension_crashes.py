@@ -94,6 +94,7 @@ def test_after_a_kill_at_any_step_one_version_stands_whole(tmp_path: Path, *, up
             assert now == before, f"killed at step {step}"
         assert install(home, NEW, killed_at=0)
         assert state(home)[0] == "2.0.0", f"not to be installed again after step {step}"
+        assert not list((home / "data/.homeport/extensions").iterdir()), f"left aside at step {step}"
 
     assert after is not None
     assert after[0] == "2.0.0"

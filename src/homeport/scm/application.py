@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from homeport.scm.deployments.store import DeploymentStore
 from homeport.scm.deployments.zipdeploy import ZipDeployEndpoint
 from homeport.scm.diagnosis.endpoint import WhyEndpoint
 from homeport.scm.diagnosis.tracing import TraceEndpoint
+from homeport.scm.extensions.packages import ExtensionFolders
 from homeport.scm.hooks import WebHooks
 from homeport.scm.http.boundary import Activity, Boundary
 from homeport.scm.http.routes import Route, route
@@ -60,6 +62,14 @@ class Application:
     deployer: Deployer
     runs: DeploymentRuns
     store: DeploymentStore
+    recover: Callable[[], None]
+    """Repairs what a killed process left; called in a thread before the first request is answered."""
+
+
+def _recover(store: DeploymentStore, home: Path, channel: AgentChannel) -> None:
+    store.tidy()
+    if ExtensionFolders(home).recover():  # the agent may have looked while the extension was away
+        _follow_content(channel)
 
 
 def _follow_content(channel: AgentChannel) -> None:
@@ -170,6 +180,7 @@ def build_application(options: ScmOptions, *, stopping: asyncio.Event) -> Applic
         deployer=deployer,
         runs=runs,
         store=store,
+        recover=partial(_recover, store, options.home, channel),
     )
 
 

@@ -32,7 +32,7 @@ def serve(options: ScmOptions, listening: socket.socket) -> None:
 async def _serve(options: ScmOptions, listening: socket.socket) -> None:
     stopping = asyncio.Event()
     application = build_application(options, stopping=stopping)
-    await asyncio.to_thread(application.store.tidy)
+    await asyncio.to_thread(application.recover)
     config = uvicorn.Config(
         application.asgi,
         loop="asyncio",

@@ -30,7 +30,7 @@ from homeport.scm.deployments.archive import (
 )
 from homeport.scm.extensions.info import ExtensionInfo
 from homeport.scm.extensions.nuspec import default_transform, package_id, parse_nuspec
-from homeport.scm.lock_file import held_lock, is_locked
+from homeport.scm.lock_file import held_lock, is_locked, take_lock
 
 _CONTENT = "content/"
 _NUSPEC_BYTES = 1024 * 1024
@@ -77,15 +77,18 @@ class ExtensionFolders:
         """Hold the lock of one extension. Raises `Conflict` when it is being installed already."""
         with held_lock(self._lock(identity), busy=Conflict(identity, code="InstallRunning")):
             self._undo_interrupted(identity)
+            self._remove_abandoned()
             yield
 
-    def recover(self) -> None:
-        """Undo every installation whose process was killed; those that still run are left alone."""
+    def recover(self) -> bool:
+        """Undo every installation whose process was killed and tell whether there was one; those that run are left."""
+        undone = False
         for journal in list(self._staging.glob(f"*/{_JOURNAL}")):
             identity = _journal_id(journal)
             if identity is not None:
                 with contextlib.suppress(Conflict, OSError), self.locked(identity):
-                    pass
+                    undone = True
+        return undone
 
     def is_locked(self, identity: str) -> bool:
         """Tell whether somebody installs or removes the extension now."""
@@ -96,13 +99,16 @@ class ExtensionFolders:
 
     @contextmanager
     def aside(self) -> Iterator[Path]:
-        """Give a folder to download and unpack into; it goes at the end."""
+        """Give a folder to download and unpack into; it goes at the end, or in a later `locked` when the process died."""
         folder = self._staging / uuid.uuid4().hex
-        folder.mkdir(parents=True)
+        used = take_lock(_lock_of(folder))  # before the folder is there: nobody finds it without
         try:
+            folder.mkdir()
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_aside(folder)
+            if used is not None:
+                os.close(used)
 
     def install(
         self, package: Path, identity: str, *, origin: Origin, bounds: Bounds, run: RunScript
@@ -183,7 +189,13 @@ class ExtensionFolders:
         for journal in list(self._staging.glob(f"*/{_JOURNAL}")):
             if (_journal_id(journal) or "").casefold() == identity.casefold():
                 self._undo(journal.parent, identity)
-                shutil.rmtree(journal.parent, ignore_errors=True)
+                _remove_aside(journal.parent)
+
+    def _remove_abandoned(self) -> None:
+        """Remove the folders aside whose process was killed; one with a journal is for who undoes the installation."""
+        for folder in list(self._staging.glob("*/")):
+            if not (folder / _JOURNAL).exists() and not is_locked(_lock_of(folder)):
+                _remove_aside(folder)
 
     def _displace(self, folder: Path) -> None:
         """Move a hand-made folder out of the way; Kudu deletes it."""
@@ -235,6 +247,19 @@ class ExtensionFolders:
             "installer_command_line_params": origin.arguments,
         }
         replace_file(folder / SETTINGS, json.dumps(value, indent=2).encode())
+
+
+def _lock_of(aside: Path) -> Path:
+    """Return the file that is locked as long as somebody uses a folder aside."""
+    return aside.with_name(f"{aside.name}.lock")
+
+
+def _remove_aside(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        _lock_of(folder).unlink()
+    shutil.rmtree(
+        folder, ignore_errors=True
+    )  # last: what is left of a folder is found again, a lone lock is not
 
 
 def unpack_extension(package: Path, target: Path, *, bounds: Bounds) -> ExtensionInfo:
