@@ -144,7 +144,8 @@ def halt_at(platform: Platform, work: Work, scm: httpx.Client, version: int, cha
                 seen += 1
                 if seen == change:
                     for pid in processes:
-                        os.kill(pid, signal.SIGSTOP)
+                        with suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGSTOP)
                     return seen
                 if event.mask & Mask.ISDIR and event.mask & (Mask.CREATE | Mask.MOVED_TO) and event.path:
                     watch(event.path)
