@@ -112,7 +112,7 @@ def test_failures_are_shown_to_the_owner_and_escaped(scm: ScmProcess) -> None:
     assert "&lt;img src=x&gt;" in page.text
     assert "<script>" not in landing.text + page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert scm.client.get("/api/homeport/failures").json()[0] == {**report, "id": "abc-1"}
+    assert scm.client.get("/api/homeport/failures").json()[0] == {**report, "id": "abc-1", "preview": ""}
     assert scm.client.get("/api/homeport/failures/abc-1").json()["handler"] == "app.wsgi_app"
     assert scm.client.get("/failures/none").status_code == 404
     assert scm.client.get("/api/homeport/failures/none").status_code == 404
