@@ -121,6 +121,7 @@ def test_programs_have_the_terminal_and_its_size(terminal: Terminal) -> None:
 
 def test_ctrl_c_ends_the_program_and_the_prompt_comes_back(scm: ScmProcess, terminal: Terminal) -> None:
     terminal.type("echo begun & sleep 1000 & echo never\r")
+    terminal.read_until(lambda text: re.search(r"^begun", text, re.MULTILINE))
     wait_for(lambda: [child for child in shell_of(scm).children() if child.name() == "sleep"])
 
     before = len(terminal.raw)
