@@ -83,9 +83,16 @@ class Platform:
             return client.get(path, **options)
 
     def scm(self, site: str) -> httpx.Client:
-        """Return a client of the SCM site with the site's publishing credentials."""
+        """Return a client of the SCM site with the site's publishing credentials.
+
+        It keeps no connection: nginx closes idle ones when its configuration changes, maybe just as they are used again.
+        """
         publishing = self.json("site", "show", site)["publishing"]
-        return self.client(f"{site}.scm.localhost", auth=(publishing["user"], publishing["password"]))
+        return self.client(
+            f"{site}.scm.localhost",
+            auth=(publishing["user"], publishing["password"]),
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def write(self, site: str, files: dict[str, str | bytes]) -> None:
         """Put files into a site's content through its SCM site, as a client does."""

@@ -152,6 +152,8 @@ def test_more_workers_come_with_more_slow_requests(platform: Platform, make_site
         "crowded", {"web.config": web_config(), "app.py": application("time.sleep(0.5)\nreturn os.getpid()")}
     )
 
+    eventually(lambda: platform.get("crowded").text.isdigit())
+
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: platform.get("crowded"), range(36)))
 

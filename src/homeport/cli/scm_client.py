@@ -156,7 +156,11 @@ class ScmClient:
 
     def _get(self, path: str) -> httpx.Response:
         with self._answering():
-            return self._http.get(path)
+            try:
+                return self._http.get(path)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # nginx closes its idle connections when its configuration changes, maybe just as they are used again.
+                return self._http.get(path)
 
     def _json_or_none(self, path: str) -> Any:
         response = self._get(path)

@@ -46,7 +46,7 @@ from homeport.node.sandboxed import memory_file, start_sandboxed
 from homeport.node.scm_applications import ScmApplications, render_applications
 from homeport.node.site_actions import site_actions
 from homeport.node.site_control import SiteControl
-from homeport.node.site_environment import site_environment, with_references
+from homeport.node.site_environment import site_environment, with_reference, with_references
 from homeport.node.site_home import prepare_site_home
 from homeport.node.site_http_pools import SiteHttpPools, takes_web_sockets
 from homeport.node.site_processes import SandboxRoot
@@ -710,9 +710,8 @@ class HostedSite:
     ) -> Process:
         site = self._environment(content, runtime=runtime)
         environment = self._strings(content) | site | with_references(variables, site)
-        words = with_references({str(at): word for at, word in enumerate(program)}, site)
         return await self._launch(
-            tuple(words.values()),
+            tuple(with_reference(word, site) for word in program),
             # On Windows a variable without a value is none.
             environment={name: value for name, value in environment.items() if value},
             mounts=self._runtime_mounts(),

@@ -78,8 +78,13 @@ def with_references(values: Mapping[str, str], environment: Mapping[str, str]) -
     What the compiler knows it has put in; the rest (`%PATH%`, `%WEBSITE_HOSTNAME%`) only a process has. A value that
     would become longer than one may be stays as it is.
     """
-    found = {name: bounded_expand(value, environment) for name, value in values.items()}
-    return {name: values[name] if text is None else text for name, text in found.items()}
+    return {name: with_reference(value, environment) for name, value in values.items()}
+
+
+def with_reference(value: str, environment: Mapping[str, str]) -> str:
+    """Expand one value, as `with_references` does."""
+    expanded = bounded_expand(value, environment)
+    return value if expanded is None else expanded
 
 
 def _for_linux(settings: Mapping[str, str], list_folder: ListFolder | None) -> dict[str, str]:

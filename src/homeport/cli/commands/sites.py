@@ -1,6 +1,6 @@
 """`homeport site …`: sites from their creation to their end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -162,13 +162,7 @@ def set_config(
         "ftps_state": ftps_state,
     }
     changes = {key: value for key, value in given.items() if value is not None}
-    with open_control(data) as control:
-        site = control.change(name, {"config": changes}) if changes else control.site(name)
-    if as_json:
-        show_json(site["config"])
-        return
-    for key, value in site["config"].items():
-        show_line(f"{key:<20}{str(value).lower() if isinstance(value, bool) else value}")
+    _change_part(name, "config", changes, line=_config_line, data=data, as_json=as_json)
 
 
 @app.command("limits")
@@ -193,13 +187,7 @@ def set_limits(
     """Change what a site may use, at once and without a restart; without an option, show it."""
     given = {"memory_bytes": memory, "cpu_percent": cpu, "processes": processes, "request_body_bytes": body}
     changes = {key: _limit(text, key) for key, text in given.items() if text is not None}
-    with open_control(data) as control:
-        site = control.change(name, {"limits": changes}) if changes else control.site(name)
-    if as_json:
-        show_json(site["limits"])
-        return
-    for key, value in site["limits"].items():
-        show_line(_limit_line(key, value))
+    _change_part(name, "limits", changes, line=_limit_line, data=data, as_json=as_json)
 
 
 @app.command()
@@ -229,6 +217,29 @@ def _act(name: str, action: str, *, data: Data, as_json: bool) -> None:
         show_json(site)
     else:
         show_line(f"{site['name']} is {site['state'].lower()}: {site['url']}")
+
+
+def _change_part(
+    name: str,
+    part: str,
+    changes: Mapping[str, Any],
+    *,
+    line: Callable[[str, Any], str],
+    data: Data,
+    as_json: bool,
+) -> None:
+    """Change what is given of one part of a site, and show that part, a line a key."""
+    with open_control(data) as control:
+        site = control.change(name, {part: changes}) if changes else control.site(name)
+    if as_json:
+        show_json(site[part])
+        return
+    for key, value in site[part].items():
+        show_line(line(key, value))
+
+
+def _config_line(key: str, value: object) -> str:
+    return f"{key:<20}{str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _limit(text: str, key: str) -> int | None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -93,15 +94,7 @@ class DeploymentLock:
 
         Whoever read that a deployment is complete can begin the next one.
         """
-        deadline = time.monotonic() + _END_SECONDS
-        while True:
-            try:
-                return self.acquire(operation)
-            except LockHeld:
-                # Without a name it was given back, or taken, at this very moment.
-                if self._holder().get("OperationName", _ENDING) != _ENDING or time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(_RETRY_SECONDS)
+        return await self._acquire_within(_END_SECONDS, operation, hopeful=self._is_ending)
 
     def describe_end(self) -> None:
         """Tell others that what holds the lock is done, and only tidies up; nothing where this object does not hold it."""
@@ -110,18 +103,28 @@ class DeploymentLock:
 
     async def wait(self, operation: str, *, seconds: float) -> HeldLock:
         """Take the lock within `seconds`; raises `LockHeld`."""
+        return await self._acquire_within(seconds, operation)
+
+    def is_held(self) -> bool:
+        """Tell whether anybody, in any process, holds the lock."""
+        return is_locked(self._path)
+
+    async def _acquire_within(
+        self, seconds: float, operation: str, *, hopeful: Callable[[], bool] = lambda: True
+    ) -> HeldLock:
+        """Try again and again while it is `hopeful`; raises `LockHeld`."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 return self.acquire(operation)
             except LockHeld:
-                if time.monotonic() + _RETRY_SECONDS > deadline:
+                if time.monotonic() + _RETRY_SECONDS > deadline or not hopeful():
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
 
-    def is_held(self) -> bool:
-        """Tell whether anybody, in any process, holds the lock."""
-        return is_locked(self._path)
+    def _is_ending(self) -> bool:
+        """Tell whether the holder only tidies up; without a name the lock was given back, or taken, at this very moment."""
+        return bool(self._holder().get("OperationName", _ENDING) == _ENDING)
 
     def _refusal(self, operation: str) -> str:
         holder = self._holder()
