@@ -78,9 +78,20 @@ class Platform:
         )
 
     def get(self, site: str, path: str = "/", **options: Any) -> httpx.Response:
-        """GET a page of a site."""
+        """GET a page of a site; when nginx takes up a new configuration just now, once only that answers."""
+        eventually(self._one_generation)
         with self.client(f"{site}.localhost") as client:
             return client.get(path, **options)
+
+    def _one_generation(self) -> bool:
+        """Tell whether only one generation of nginx's workers takes connections; while it reloads, two do."""
+        try:
+            run = Path(json.loads((self.data / "run.json").read_text())["control_socket"]).parents[1]
+            master = int((run / "nginx.pid").read_text())
+            workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        except (OSError, ValueError):
+            return True  # it is being started again
+        return sum(not _leaves(pid) for pid in workers) <= len(os.sched_getaffinity(0))
 
     def scm(self, site: str) -> httpx.Client:
         """Return a client of the SCM site with the site's publishing credentials.
@@ -132,6 +143,13 @@ class Platform:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=15)
+
+
+def _leaves(pid: str) -> bool:
+    try:
+        return b"is shutting down" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
 
 
 def descendants(root: int) -> dict[int, str]:
