@@ -119,10 +119,9 @@ def test_programs_have_the_terminal_and_its_size(terminal: Terminal) -> None:
     assert "33 91" in terminal.run("stty size")
 
 
-def test_ctrl_c_ends_the_program_and_the_prompt_comes_back(scm: ScmProcess, terminal: Terminal) -> None:
+def test_ctrl_c_ends_the_program_and_the_prompt_comes_back(terminal: Terminal) -> None:
     terminal.type("echo begun & sleep 1000 & echo never\r")
     terminal.read_until(lambda text: re.search(r"^begun", text, re.MULTILINE))
-    wait_for(lambda: [child for child in shell_of(scm).children() if child.name() == "sleep"])
 
     before = len(terminal.raw)
     terminal.type("\x03")
@@ -130,6 +129,17 @@ def test_ctrl_c_ends_the_program_and_the_prompt_comes_back(scm: ScmProcess, term
 
     assert "never" not in terminal.raw[before:]
     assert "still here" in terminal.run("echo still here")
+
+
+def test_ctrl_c_ends_the_whole_line(scm: ScmProcess, terminal: Terminal) -> None:
+    terminal.type(r"sleep 1000 & cd site & sleep 2000" + "\r")
+    wait_for(lambda: [child for child in shell_of(scm).children() if child.name() == "sleep"])
+
+    before = len(terminal.raw)
+    terminal.type("\x03")
+    terminal.await_prompt(before)
+
+    assert "D:\\home\r\n" in terminal.run("cd")
 
 
 def test_ctrl_c_at_the_prompt_drops_the_line(terminal: Terminal) -> None:

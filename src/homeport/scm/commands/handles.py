@@ -89,8 +89,13 @@ class Pulse:
         self.beats = 0
 
     def stop(self) -> None:
-        """Let every built-in end at its next beat."""
+        """Let every built-in end at its next beat; no other command starts."""
         self._stopped.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether the command is to end."""
+        return self._stopped.is_set()
 
     def beat(self) -> None:
         """Say that there is progress; raises `BrokenPipeError` once stopped."""

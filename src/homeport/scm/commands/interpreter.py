@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -115,7 +116,9 @@ class Interpreter:
             environment=console.process_environment(),
         )
         try:
-            code = await run_program(launch, handles, family=self._family, keep_open=(writing,))
+            code = await run_program(
+                launch, handles, family=self._family, pulse=self.pulse, keep_open=(writing,)
+            )
             os.set_blocking(reading, False)
             console.directory = _last_folder(reading) or console.directory
             return code
@@ -124,6 +127,11 @@ class Interpreter:
         finally:
             os.close(reading)
             os.close(writing)
+
+    def interrupt(self) -> None:
+        """Pass Ctrl+C on: programs are told, built-ins end at their next step, no other command of the line starts."""
+        self.pulse.stop()
+        self._family.signal(signal.SIGINT)
 
     def close(self) -> None:
         """Stop the built-ins that still run, and let go of the threads."""
@@ -259,6 +267,8 @@ class Interpreter:
 
     async def _run_command(self, text: str, console: Console, *, handles: Handles) -> int:
         """Run one command and set the error level, which some built-ins leave alone when they succeed."""
+        if self.pulse.is_stopped:
+            raise LeaveConsole(1)
         name, tail = split_command(text)
         if not name or re.fullmatch(r"[A-Za-z]:", name):
             return 0  # a drive: there is one
@@ -284,7 +294,8 @@ class Interpreter:
         program = find_program(console, name)
         if program.kind is ProgramKind.BATCH:
             return await self._run_batch(program, console, tail=tail, handles=handles)
-        return await run_program(launch_of(console, program, tail=tail), handles, family=self._family)
+        launch = launch_of(console, program, tail=tail)
+        return await run_program(launch, handles, family=self._family, pulse=self.pulse)
 
     async def _run_cmd(self, tail: str, console: Console, *, handles: Handles) -> int:
         """`cmd /c line`: the line in a console of its own."""

@@ -1,16 +1,14 @@
 """Start a program with its arguments and wait for it."""
 
 import asyncio
-import contextlib
 import errno
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homeport.scm.commands.console import CommandFailure, Console
-from homeport.scm.commands.handles import Handles
-from homeport.scm.commands.supervision import MARK, Family
+from homeport.scm.commands.handles import Handles, Pulse
+from homeport.scm.commands.supervision import MARK, Family, signal_group
 from homeport.windows.argument_paths import map_argument
 from homeport.windows.arguments import split_arguments, split_raw_arguments
 from homeport.windows.programs import Missing, Program, ProgramKind
@@ -58,19 +56,21 @@ def launch_of(console: Console, program: Program, *, tail: str) -> Launch:
 
 
 async def run_program(
-    launch: Launch, handles: Handles, *, family: Family, keep_open: Sequence[int] = ()
+    launch: Launch, handles: Handles, *, family: Family, pulse: Pulse, keep_open: Sequence[int] = ()
 ) -> int:
     """Run one process to its end; give its exit code, 128 + n where signal n ended it.
 
     `keep_open` are further descriptors that it inherits. When the task is cancelled the process dies with it.
+    When `pulse` was stopped while the process was being started, it is killed.
     """
     process = await _start(launch, handles, family=family, keep_open=keep_open)
     family.add(process.pid)
+    if pulse.is_stopped:  # Ctrl+C went to the programs that the family knew then
+        signal_group(process.pid, signal.SIGKILL)
     try:
         code = await process.wait()
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         await process.wait()
         raise
     finally:

@@ -15,6 +15,12 @@ MARK = "HOMEPORT_COMMAND_ID"
 """The environment variable that marks the processes of one command."""
 
 
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a program and to what it started in its process group; nothing where it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
 class Family:
     """The processes of one command."""
 
@@ -37,8 +43,7 @@ class Family:
     def signal(self, number: int) -> None:
         """Send a signal to the programs and to what they started in their process groups."""
         for pid in tuple(self._started):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
+            signal_group(pid, number)
 
     def cpu_seconds(self) -> float:
         """Sum the CPU time of the members and of the children that they have waited for."""

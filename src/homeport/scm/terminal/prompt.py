@@ -111,8 +111,7 @@ class Prompt:
         if self._running is None or self._interpreter is None:
             return
         self._pressed += 1
-        self._interpreter.pulse.stop()
-        self._family.signal(signal.SIGINT)
+        self._interpreter.interrupt()
         if self._pressed >= _PATIENCE:
             self._running.cancel()
         elif self._pressed == 1:
