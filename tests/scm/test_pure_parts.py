@@ -287,10 +287,6 @@ def test_ignored_names(path: str, expected: bool) -> None:
     assert is_ignored(path) is expected
 
 
-def test_a_suffix_rule_ignores_by_extension() -> None:
-    assert is_ignored("a/b.PYC", ["*.pyc"])
-
-
 # Records
 
 

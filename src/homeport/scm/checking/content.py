@@ -26,7 +26,7 @@ from homeport.scm.checking.places import configured_places
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
 from homeport.scm.deployments.build_note import distributions, read_build_note
-from homeport.scm.deployments.hosting import compile_content, packages_of
+from homeport.scm.deployments.hosting import SitePython, compile_content, packages_of
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
@@ -87,6 +87,18 @@ def check_site(
     """
     content = list_content(staged(home / "site/wwwroot"))
     plan, pythons = compile_content(home, content, site=name, app_settings=app_settings, staged=staged)
+    return check_compiled(home, content, plan, pythons, staged=staged)
+
+
+def check_compiled(
+    home: Path,
+    content: Content,
+    plan: HostingPlan,
+    pythons: Sequence[SitePython],
+    *,
+    staged: Callable[[Path], Path] = lambda folder: folder,
+) -> list[Finding]:
+    """Check what `compile_content` made of a site's content, as `check_site` does."""
     used = plan.runtime_folders
     chosen = next((each for each in pythons if each.folder.name in used), pythons[0] if pythons else None)
     packages = packages_of(chosen, plan, home=home, staged=staged) if chosen else None

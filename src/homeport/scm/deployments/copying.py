@@ -14,19 +14,23 @@ from homeport.scm.bytecode import part_from_bytecode
 from homeport.scm.deployments.kudusync import Item, Kind, SyncPlan, is_ignored, plan_sync
 
 _SHOWN_LINES = 50
+_UNSEEN = {kind: Item(kind) for kind in Kind}
 
 
 def prepare_sync(
     source: Path, target: Path, *, previous: Collection[str], mirror: bool, everything: bool = False
 ) -> SyncPlan:
     """Look at both trees and plan; raises `Conflict` before anything is changed."""
-    files = _walk(source)
-    known = _walk(target) if mirror else _look(target, {*files, *previous})
-    for path in [path for path, item in files.items() if item.kind is Kind.FILE]:
-        if path in known and known[path].kind is Kind.FOLDER:
-            known |= {f"{path}/{below}": item for below, item in _walk(target / path).items()}
+    kinds = _walk(source)
+    known = _look(target, _walk(target) if mirror else {*kinds, *previous})
+    for path in [path for path in known if kinds.get(path) is Kind.FILE]:
+        if known[path].kind is Kind.FOLDER:
+            below = target / path
+            known |= {f"{path}/{name}": item for name, item in _look(below, _walk(below)).items()}
+    # Times and sizes are asked for only where there is something to compare them with.
+    unseen = {path: _UNSEEN[kind] for path, kind in kinds.items()}
     return plan_sync(
-        files,
+        unseen | _look(source, kinds.keys() & known.keys()),
         known,
         previous=previous,
         mirror=mirror,
@@ -115,18 +119,23 @@ def _move(source: Path, target: Path) -> None:
             raise
 
 
-def _walk(root: Path) -> dict[str, Item]:
+def _walk(root: Path) -> dict[str, Kind]:
     """Return every path below a folder but what is in ignored folders; links are entries, never followed."""
-    found: dict[str, Item] = {}
-    waiting = [(root, "")]
+    found: dict[str, Kind] = {}
+    waiting = [(str(root), "")]
     while waiting:
         folder, prefix = waiting.pop()
         with os.scandir(folder) as entries:
             for entry in entries:
-                path = f"{prefix}{entry.name}"
-                item = found[path] = _item(entry.path, entry.stat(follow_symlinks=False))
-                if item.kind is Kind.FOLDER and not is_ignored(entry.name):
-                    waiting.append((Path(entry.path), f"{path}/"))
+                path = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    found[path] = Kind.FOLDER
+                    if not is_ignored(entry.name):
+                        waiting.append((entry.path, f"{path}/"))
+                elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 (half of the time with pathlib)
+                    found[path] = Kind.FOLDER_LINK
+                else:
+                    found[path] = Kind.FILE
     return found
 
 

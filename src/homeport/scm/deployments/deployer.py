@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from homeport.model.errors import HomeportError
 from homeport.model.finding import Finding, Severity
-from homeport.scm.content import list_content
+from homeport.scm.content import Content, list_content
 from homeport.scm.deployments.archive import BrokenPackage, UnsafePackage
 from homeport.scm.deployments.copying import prepare_sync, run_sync
 from homeport.scm.deployments.dot_deployment import parse_dot_deployment
@@ -161,6 +161,10 @@ class Deployer:
         folder = self._options.staging / uuid.uuid4().hex
         folder.mkdir(parents=True)
         return folder / "package.zip"
+
+    def load_check(self) -> None:
+        """Load what the check of deployed content needs, so that it is there when the package is."""
+        import homeport.scm.checking.content  # noqa: F401 — late: an SCM site that nobody deploys to does without
 
     def discard(self, package: Path) -> None:
         """Remove a package and whatever was unpacked beside it."""
@@ -444,9 +448,10 @@ class Deployer:
         work = self._sync(work, mirror=from_package)
         restored = build and self._restored(work)
         installs = build and not restored and is_python_site(work.target)
+        content = list_content(self._switch.staged(self._options.web_root))
         plan, pythons = compile_content(
             self._options.home,
-            list_content(self._switch.staged(self._options.web_root)),
+            content,
             site=self._options.site,
             app_settings=self._providers.app,
             staged=self._switch.staged,
@@ -464,7 +469,7 @@ class Deployer:
             work = replace(work, packaged=self._build(work, plan, choose))
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
-        self._check(work, known=known)
+        self._check(work, None if installs else (content, plan, pythons), known=known)
         return work
 
     def _make_room_for_environment(self, work: _Work) -> None:
@@ -482,15 +487,24 @@ class Deployer:
         if work.request.clean:
             remove_tree(work.target / name)
 
-    def _check(self, work: _Work, *, known: Sequence[Finding]) -> None:
-        """Say what else of the deployed content will not work; it is served all the same."""
-        from homeport.scm.checking.content import check_site  # late: only deployments need it
+    def _check(
+        self,
+        work: _Work,
+        compiled: "tuple[Content, HostingPlan, Sequence[SitePython]] | None",
+        *,
+        known: Sequence[Finding],
+    ) -> None:
+        """Say what else of the deployed content will not work; it is served all the same.
 
-        findings = check_site(
-            self._options.home,
-            name=self._options.site,
-            app_settings=self._providers.app,
-            staged=self._switch.staged,
+        `compiled` is what it came to, None where it has changed since.
+        """
+        from homeport.scm.checking.content import check_compiled, check_site  # late: only deployments need it
+
+        home, staged = self._options.home, self._switch.staged
+        findings = (
+            check_compiled(home, *compiled, staged=staged)
+            if compiled is not None
+            else check_site(home, name=self._options.site, app_settings=self._providers.app, staged=staged)
         )
         for finding in findings:
             if finding not in known:

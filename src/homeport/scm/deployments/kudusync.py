@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from homeport.model.errors import Conflict
 
-IGNORED = (".git", ".hg", ".deployment", "deploy.cmd")
+_IGNORED = frozenset({".git", ".hg", ".deployment", "deploy.cmd"})
 """Names that are never copied nor removed, at any level."""
-
 _COMPARED = frozenset({"web.config"})
 
 
@@ -48,15 +47,9 @@ class SyncPlan:
     manifest: tuple[str, ...] = ()
 
 
-def is_ignored(path: str, ignored: Collection[str] = IGNORED) -> bool:
-    """Tell whether a path has an ignored name at any level: exact names, or `*suffix`."""
-    parts = path.casefold().split("/")
-    return any(
-        any(part.endswith(rule[1:].casefold()) for part in parts)
-        if rule.startswith("*")
-        else rule.casefold() in parts
-        for rule in ignored
-    )
+def is_ignored(path: str) -> bool:
+    """Tell whether a path has an ignored name at any level, in whatever case."""
+    return not _IGNORED.isdisjoint(path.casefold().split("/"))
 
 
 def plan_sync(
@@ -70,7 +63,8 @@ def plan_sync(
 ) -> SyncPlan:
     """Decide what a sync does.
 
-    Paths are relative, with `/`; an ignored folder of `source` needs to be there, not what is in it. `target` needs to hold the paths of `source` and of `previous` only, and all of
+    Paths are relative, with `/`; an ignored folder of `source` needs to be there, not what is in it; times and sizes
+    only count of what `target` has too. `target` needs to hold the paths of `source` and of `previous` only, and all of
     them with `mirror`, which treats every one as ours. `differs` compares the content of a file that is compared in
     full (`web.config`), so that an unchanged one is left alone; other files count as changed by time or size too (and
     packages made with fixed times need the content), or with `everything` in any case. Raises `Conflict` where a file of the package meets
