@@ -11,6 +11,7 @@ from statistics import median
 
 from websockets.sync.client import connect
 
+from bench.machine import command_line
 from bench.processes import Program, start, wait_until
 from bench.samples import HttpMeasure, HttpPlatformSample, Load
 from bench.stacks.homeport import RUNTIME, Platform
@@ -173,9 +174,15 @@ def _by_hand(platform: Platform, server: str, headers: tuple[str, ...]) -> Itera
 
 
 def _cool(platform: Platform) -> None:
+    ending = platform.members().site
     for process in platform.show(SITE)["processes"]:
         os.kill(process["pid"], signal.SIGKILL)
-    wait_until(lambda: not platform.members().site, seconds=GONE_SECONDS, what="the site's processes end")
+    # What is inside a sandbox ends after it, and is nobody's child meanwhile.
+    wait_until(
+        lambda: not platform.members().site and not any(map(command_line, ending)),
+        seconds=GONE_SECONDS,
+        what="the site's processes end",
+    )
 
 
 def _listens(port: int) -> bool:

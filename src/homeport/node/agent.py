@@ -355,7 +355,6 @@ class Agent:
                 sites_folder=str(sites),
                 run_folder=str(self.layout.nginx),
                 temporary_folder=str(self.layout.spool_view),
-                log_file=str(self.layout.nginx_log),
                 user=_WEB_USER if os.geteuid() == 0 else None,
                 addresses=self.options.addresses,
                 http_port=self.options.http_port,

@@ -42,12 +42,16 @@ class Cgroups:
 
     def remove(self, group: str) -> None:
         """Kill what is left in the group and remove it."""
+        self.kill(group)
         for folder in self._folders(group):
-            for pid in _pids(folder):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def kill(self, group: str) -> None:
+        """Kill what is left in the group."""
+        for pid in self.pids(group):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
 
     def remove_all(self) -> None:
         """Kill and remove every group of this platform: what a killed agent may have left."""

@@ -865,6 +865,8 @@ class HostedSite:
         """A site without a process keeps none of ours either; the way from nginx into its network stays."""
         if self._processes:
             return
+        # What is inside a sandbox follows its outermost process by itself, but not in the first moments of its life.
+        self._node.cgroups.kill(self.desired.name)
         if self.http_pools.pools:
             await self._network.rest()
             return

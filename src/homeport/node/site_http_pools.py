@@ -268,6 +268,11 @@ class SiteHttpPools:
             return 0
         return sum(one.port == port for one in self._look().connections())
 
+    def _unfinished(self) -> set[int]:
+        if self._network is None or not self._network.is_up:
+            return set()
+        return self._look().unfinished()
+
     def _is_offline(self, plan: HttpPool) -> bool:
         return self._offline_name(plan) is not None
 
@@ -302,6 +307,9 @@ class _Host:
 
     def connections(self, port: int) -> int:
         return self._site._connections(port)
+
+    def unfinished(self) -> set[int]:
+        return self._site._unfinished()
 
     async def stacks(self, process: Process) -> str:
         return await self._site._stacks(process)

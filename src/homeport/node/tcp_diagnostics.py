@@ -21,6 +21,8 @@ _REQUEST_DUMP = 0x301
 _ERROR, _DONE = 2, 3
 _ESTABLISHED = 1
 _LISTEN = 10
+_UNFINISHED = (_ESTABLISHED, 3, 4, 8, 9, _LISTEN, 11)
+"""As well: SYN_RECV, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING (`enum` in the kernel's tcp_states.h)."""
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI48x")
 _LOOPBACK = socket.inet_pton(socket.AF_INET, "127.0.0.1")
@@ -62,12 +64,17 @@ class TcpDiagnostics:
             one for family in (socket.AF_INET, socket.AF_INET6) for one in self._dump(family, _ESTABLISHED)
         ]
 
+    def unfinished(self) -> set[int]:
+        """Return the ports with a socket that takes connections, or whose other end still has to be told something."""
+        families = (socket.AF_INET, socket.AF_INET6)
+        return {one.port for family in families for one in self._dump(family, *_UNFINISHED)}
+
     def close(self) -> None:
         """Let go of the namespace."""
         self._socket.close()
 
-    def _dump(self, family: int, state: int) -> Iterator[TcpSocket]:
-        request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << state)
+    def _dump(self, family: int, *states: int) -> Iterator[TcpSocket]:
+        request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, sum(1 << state for state in states))
         header = _HEADER.pack(_HEADER.size + len(request), _DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0)
         try:
             self._socket.send(header + request)

@@ -208,7 +208,7 @@ class Folders:
     def open_up(self) -> None:
         """Let nginx's user pass through, and own everything where it is not started as root."""
         for path in (self.root, *self.root.rglob("*")):
-            if path.is_dir():
+            if path.is_dir() and path != self.log.parent:
                 path.chmod(0o755)
             if self.run_as is not None:
                 os.chown(path, self.run_as, self.run_as)
@@ -217,10 +217,15 @@ class Folders:
         self.port = self.port or free_port()
         for name in ("sites", "run", "content", "s", "known/hello"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(mode=0o700, exist_ok=True)
 
     @property
     def content(self) -> Path:
         return self.root / "content"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "closed/nginx.log"
 
     @property
     def request_log(self) -> Path:
@@ -234,7 +239,6 @@ class Folders:
             MainConfig(
                 sites_folder=str(self.root / "sites"),
                 run_folder=str(self.root / "run"),
-                log_file=str(self.root / "nginx.log"),
                 user=self.user,
                 http_port=self.port,
                 certificates=self._certificates(),
@@ -338,32 +342,30 @@ def running_nginx(folders: Folders, *sites: SiteServer) -> Iterator[Nginx]:
         (folders.root / "sites" / f"{site.name}.conf").write_text(render_site(site))
     main = folders.root / "nginx.conf"
     main.write_text(folders.main())
-    process = subprocess.Popen(
-        ["nginx", "-p", str(folders.root), "-c", str(main)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "LANG": "C"},
-        user=folders.run_as,
-    )
-    assert process.stderr is not None
+    with folders.log.open("ab") as log:
+        process = subprocess.Popen(
+            ["nginx", "-p", str(folders.root), "-c", str(main)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={**os.environ, "LANG": "C"},
+            user=folders.run_as,
+        )
     try:
-        _wait_listening(folders.port, process)
+        _wait_listening(folders, process)
         yield Nginx(folders)
     finally:
         process.terminate()
         process.wait(DEADLINE_SECONDS)
-        process.stderr.close()
 
 
-def _wait_listening(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_listening(folders: Folders, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         if process.poll() is not None:
-            assert process.stderr is not None
-            raise AssertionError(f"nginx did not start: {process.stderr.read().decode()}")
+            raise AssertionError(f"nginx did not start: {folders.log.read_text()}")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", folders.port), timeout=1).close()
         except OSError:
             assert time.monotonic() < deadline, "nginx does not listen"
             threading.Event().wait(0.01)

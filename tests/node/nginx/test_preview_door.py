@@ -169,7 +169,7 @@ def test_entering_and_being_refused_are_in_no_log(nginx: Nginx) -> None:
             connection.getresponse().read()
 
     assert [line[1] for line in written(nginx.folders, 1)] == ["200"]
-    assert TOKEN not in (nginx.folders.root / "nginx.log").read_text()
+    assert TOKEN not in nginx.folders.log.read_text()
 
 
 def test_a_site_that_is_no_preview_has_nothing_of_it(folders: Folders) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 import select
+import signal
 import socket
 import ssl
 import threading
@@ -825,3 +826,21 @@ def test_it_runs_as_root_with_a_user_of_its_own_and_as_anybody(
 
     assert nginx.request("/", method="POST", body=body).status == 200
     assert app.requests[0].body == body
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_log_files_are_opened_anew_though_the_folder_of_its_own_log_is_closed(
+    folders: Folders, stack: ExitStack
+) -> None:
+    folders.user = "www-data"
+    folders.open_up()
+    nginx = stack.enter_context(running_nginx(folders, folders.site(python_plan())))
+    nginx.request("/")  # from then on it has written its number down
+    folders.request_log.rename(folders.root / "old.log")
+    os.kill(int((folders.root / "run/nginx.pid").read_text()), signal.SIGUSR1)
+
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (folders.request_log.exists() and folders.request_log.read_text()):
+        assert time.monotonic() < deadline
+        nginx.request("/")  # written by the process that takes it, once that has opened the new file
+    assert "[emerg]" not in folders.log.read_text()

@@ -18,8 +18,7 @@ BAD = "server { listen 127.0.0.1:1; no_such_directive on; }\n"
 def service(folders: Folders) -> NginxService:
     def main(sites: Path) -> str:
         run = str(folders.root / "run")
-        log = str(folders.root / "nginx.log")
-        return render_main(MainConfig(sites_folder=str(sites), run_folder=run, log_file=log, http_port=1))
+        return render_main(MainConfig(sites_folder=str(sites), run_folder=run, http_port=1))
 
     made = NginxService(NodeLayout(folders.root / "data", folders.root / "run"), main=main)
     made.write_main()

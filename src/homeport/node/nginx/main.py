@@ -73,7 +73,6 @@ class MainConfig:
 
     sites_folder: str
     run_folder: str
-    log_file: str
     http_port: int
     certificates: Certificates | None = None
     scm: ScmSites | None = None
@@ -93,7 +92,8 @@ def render_main(config: MainConfig) -> str:
             directive("load_module", _JAVASCRIPT),
             directive("daemon", "off"),
             directive("pid", f"{config.run_folder}/nginx.pid"),
-            directive("error_log", config.log_file, "warn"),
+            # Where its starter leads it: the log's folder is closed to the worker processes, which cannot open it anew.
+            directive("error_log", "stderr", "warn"),
             directive("worker_processes", "auto"),
             directive("pcre_jit", "on"),
             directive("worker_shutdown_timeout", _SHUTDOWN),

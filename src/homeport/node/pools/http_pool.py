@@ -51,6 +51,10 @@ _STACKS_SECONDS = 4.0
 _MOST_STACKS = 32_000
 """Characters; innermost lines come first."""
 _RENEWAL_LOOK_SECONDS = 1.0
+_FAREWELL_SECONDS = 600
+"""How long the connections of a process that has ended keep their way, so that their other ends learn of it."""
+_FIRST_FAREWELL_LOOK_SECONDS = 0.01
+_LONGEST_FAREWELL_LOOK_SECONDS = 1.0
 
 
 class ServerHost(Protocol):
@@ -73,6 +77,9 @@ class ServerHost(Protocol):
 
     def connections(self, port: int) -> int:
         """Count the connections to a port of the site."""
+
+    def unfinished(self) -> set[int]:
+        """Give the ports of the site that nginx's side must still be able to hear of, where it has an own network."""
 
     async def stacks(self, process: Process) -> str:
         """Give the Python stacks of a process and of those below it, empty where there are none."""
@@ -141,6 +148,8 @@ class HttpServerPool:
         self._used_at = self._needed_at = time.monotonic_ns()
         self._led: tuple[int, ...] = ()
         self._ending: tuple[int, ...] = ()
+        self._not_led = ""
+        self._left_behind: dict[int, float] = {}
         self._leading = asyncio.Lock()
         self.reason = ""
         self._port_never_opened: PortNeverOpened | None = None
@@ -177,6 +186,10 @@ class HttpServerPool:
                 self._refuse_when_hopeless()
                 self._changed.clear()
                 self._tick_again()
+                if self._not_led:
+                    await self._lead()
+                    if self._not_led:
+                        raise Unavailable(self._not_led)
                 if not self._reachable:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._changed.wait(), self._patience())
@@ -311,6 +324,11 @@ class HttpServerPool:
         while self._servers:
             self._changed.clear()
             await self._changed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_FAREWELL_LOOK_SECONDS):
+                while self._left_behind:
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def _observe(self, now: int, connections: int) -> None:
         self._connections = connections
@@ -339,10 +357,12 @@ class HttpServerPool:
 
     def _start(self) -> None:
         try:
-            taken = {one.port for one in self._servers.values()}
+            taken = {one.port for one in self._servers.values()} | self._left_behind.keys()
             free = [port for port in self._host.free_ports() if port not in taken]
         except Unavailable as error:
             self.reason, self._port_never_opened = error.message, None
+            self._failed_starts += 1
+            self._retry_at = time.monotonic_ns() + int(_RETRY_SECONDS * 1e9)
             return
         server = _Server(
             next(self._numbers),
@@ -400,15 +420,19 @@ class HttpServerPool:
             starting = [one for one in running if one.state is ServerState.STARTING]
             ports = tuple(sorted(one.port for one in ready or starting))
             leaving = (ServerState.DRAINING, ServerState.STOPPING)
-            ending = tuple(sorted(one.port for one in running if one.state in leaving))
+            ending = tuple(
+                sorted({one.port for one in running if one.state in leaving} | self._left_behind.keys())
+            )
             if (ports, ending) != (self._led, self._ending):
                 try:
                     await self._host.lead(ports, ending)
                 except HomeportError as error:
                     self.reason, self._port_never_opened = error.message, None
+                    self._not_led = error.message
+                    self._changed.set()
                     _log.error("http-pool.not-led", pool=self.id, reason=error.message)
                     return
-                self._led, self._ending = ports, ending
+                self._led, self._ending, self._not_led = ports, ending, ""
             for one in running:
                 if one.left_at is None and one.port in ending:
                     one.left_at = time.monotonic_ns()
@@ -492,10 +516,41 @@ class HttpServerPool:
     def _gone(self, server: _Server) -> None:
         server.output.close()
         self._servers.pop(server.number, None)
+        self._leave_behind(server.port)
         if server.problem and not server.ended_by_us:
             self._failed(server)
         self._spawn(self._lead())
         self._changed.set()
+
+    def _leave_behind(self, port: int) -> None:
+        """Keep the way of an ended process's connections until their other ends know that they are over.
+
+        Its end is seen before that of all that it started, and the kernel may still have answers to send for it. Were the
+        way gone by then, nginx would wait for an answer that never comes.
+        """
+        if port not in self._unfinished():
+            return
+        if not self._left_behind:
+            self._spawn(self._see_off())
+        self._left_behind[port] = time.monotonic() + _FAREWELL_SECONDS
+
+    async def _see_off(self) -> None:
+        pause = _FIRST_FAREWELL_LOOK_SECONDS
+        while self._left_behind:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_FAREWELL_LOOK_SECONDS)
+            unfinished, now = self._unfinished(), time.monotonic()
+            over = [port for port, end in self._left_behind.items() if port not in unfinished or now > end]
+            for port in over:
+                del self._left_behind[port]
+            if over:
+                await self._lead()
+
+    def _unfinished(self) -> set[int]:
+        try:
+            return self._host.unfinished()
+        except Unavailable:
+            return set()
 
     def _failed(self, server: _Server) -> None:
         """Count a failed start or a crash, and say it as IIS's event log does, with the last words of the process."""
