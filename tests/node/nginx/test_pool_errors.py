@@ -203,6 +203,6 @@ def test_an_answer_that_is_no_http_is_written_down_as_such(folders: Folders, sta
     nginx = stack.enter_context(running_nginx(folders, folders.site(plan, entrances=entrances)))
 
     # To the end: a client that goes away before is written down as such.
-    assert nginx.raw(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()) == b"no HTTP\n"
+    assert nginx.raw(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()) == b"no HTTP\n"
     (line,) = written(folders, 1)
     assert line[1] == NO_HTTP
