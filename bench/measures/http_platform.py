@@ -53,7 +53,10 @@ class HttpPlan:
 
 
 def measure_http_platform(platform: Platform, *, plan: HttpPlan) -> Iterator[HttpPlatformSample]:
-    """Yield pairs measured one right after the other, all on the server's core, with one process each."""
+    """Yield pairs measured one right after the other, all on the server's core, with one process each.
+
+    Homeport and nginx by hand begin in turns, so that what changes with time on the machine hits both alike.
+    """
     with platform:
         _make_site(platform)
     for server in SERVERS:
@@ -95,12 +98,12 @@ def _measure(platform: Platform, server: str, *, plan: HttpPlan) -> Iterator[Htt
         cold = time.perf_counter() - before
         if (status, body) != (200, EXPECTED[Load.HELLO]):
             raise RuntimeError(f"{server} behind Homeport was answered with status {status}")
-        own_rate = _rate(platform, own, plan=plan)
-        own_echo = _echo(own)
-        with _by_hand(platform, server, _PLAIN) as (peer, listened):
-            peer_rate = _rate(platform, peer, plan=plan)
-        with _by_hand(platform, server, _UPGRADING) as (peer, _):
-            peer_echo = _echo(peer)
+        if round_number % 2:
+            own_rate, own_echo = _rate(platform, own, plan=plan), _echo(own)
+            peer_rate, peer_echo, listened = _measure_by_hand(platform, server, plan=plan)
+        else:
+            peer_rate, peer_echo, listened = _measure_by_hand(platform, server, plan=plan)
+            own_rate, own_echo = _rate(platform, own, plan=plan), _echo(own)
         if round_number < 0:
             continue  # it only warms the machine's file cache
         for measure, mine, theirs in (
@@ -109,6 +112,14 @@ def _measure(platform: Platform, server: str, *, plan: HttpPlan) -> Iterator[Htt
             (HttpMeasure.COLD, cold, listened),
         ):
             yield HttpPlatformSample(server=server, measure=measure, own=mine, peer=theirs)
+
+
+def _measure_by_hand(platform: Platform, server: str, *, plan: HttpPlan) -> tuple[float, float, float]:
+    """Return requests per second, the median round trip and how long the server took to listen, in seconds."""
+    with _by_hand(platform, server, _PLAIN) as (peer, listened):
+        rate = _rate(platform, peer, plan=plan)
+    with _by_hand(platform, server, _UPGRADING) as (peer, _):
+        return rate, _echo(peer), listened
 
 
 def _rate(platform: Platform, where: Target, *, plan: HttpPlan) -> float:
