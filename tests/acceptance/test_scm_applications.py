@@ -159,6 +159,9 @@ def test_an_application_runs_as_the_site_and_gets_nobodys_credentials(platform: 
     assert sent["x-forwarded-for"].startswith("127.0.0.1:")
     assert {"authorization", "x-csrf-token", "x-homeport-csrf"}.isdisjoint(sent)
     assert "secret" not in answer.text
+    shown = platform.json("site", "show", site)
+    assert "/Example.Echo" in {pool["application"] for pool in shown["pools"]}
+    assert " of /Example.Echo on the SCM site is " in platform.homeport("site", "show", site).stdout
 
 
 def test_a_person_may_send_forms_from_its_own_pages_only(platform: Platform, site: str) -> None:

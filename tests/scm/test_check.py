@@ -2,6 +2,11 @@
 
 from conftest import ScmProcess
 
+_MOUNTING = r"""<configuration xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform"><system.applicationHost><sites>
+<site name="%XDT_SCMSITENAME%" xdt:Locator="Match(name)">
+  <application path="{path}" xdt:Transform="Insert"><virtualDirectory path="/" physicalPath="%XDT_EXTENSIONPATH%"/></application>
+</site></sites></system.applicationHost></configuration>"""
+
 
 def test_the_check_of_a_site_is_answered_as_json(scm: ScmProcess) -> None:
     (scm.web_root / "app.py").write_text("import winreg\n")
@@ -22,3 +27,31 @@ def test_a_deployment_says_in_its_log_what_will_not_work(scm: ScmProcess) -> Non
         in text
     )
     assert scm.latest()["status"] == 4
+
+
+def test_what_is_wrong_with_the_transforms_of_extensions_for_the_scm_site_is_said_too(
+    scm: ScmProcess,
+) -> None:
+    for name, file, path in (
+        ("Example.Hiding", "scmApplicationHost.xdt", "/api"),
+        ("Example.Old", "applicationHost.xdt", "/vfs"),
+    ):
+        folder = scm.home / "SiteExtensions" / name
+        folder.mkdir(parents=True)
+        (folder / file).write_text(_MOUNTING.format(path=path))
+
+    found = {each["file"]: each for each in scm.client.get("/api/homeport/check").json()["findings"]}
+    assert scm.deploy({"index.html": "new"}).status_code == 200
+    log = scm.log_text(scm.latest()["id"])
+
+    for file, path in (
+        ("SiteExtensions/Example.Hiding/scmApplicationHost.xdt", "/api"),
+        ("SiteExtensions/Example.Old/applicationHost.xdt", "/vfs"),
+    ):
+        assert (found[file]["code"], found[file]["line"], found[file]["column"]) == (
+            "webconfig.scm-path",
+            3,
+            3,
+        )
+        assert found[file]["remedy"] == f"Choose another path than {path}."
+        assert log.count(f"{file}:3:3: error: An application at '{path}' would hide") == 1

@@ -417,6 +417,7 @@ class HostedSite:
     def observed(self) -> dict[str, object]:
         """Return what an owner may know of the site's state here, as JSON values."""
         statuses = self._statuses()
+        applications = self._applications.paths()
         return {
             "ready": not any(status.state in ("broken", "failed") for status in statuses),
             "problem": self.reason,
@@ -433,6 +434,7 @@ class HostedSite:
             "pools": [
                 {
                     "id": status.id,
+                    "application": applications.get(status.id, ""),
                     "state": status.state,
                     "reason": status.reason,
                     "requests": status.requests,

@@ -68,6 +68,14 @@ class ScmApplications:
         """Return the plan of the application at that path."""
         return next((each.plan for each in self.all if each.application.path == path), None)
 
+    def paths(self) -> dict[str, str]:
+        """Return the path of the application that each of the pools belongs to, by the pool's id."""
+        paths: dict[str, str] = {}
+        for each in self.all:
+            paths |= dict.fromkeys((pool.id for pool in each.plan.pools), each.application.path)
+            paths |= dict.fromkeys((pool.id for pool in each.plan.http_pools), each.application.path)
+        return paths
+
     def watches(self, path: str) -> bool:
         """Tell whether there is an application at that path, hosted or left out for what is wrong with it."""
         return path in self._watched

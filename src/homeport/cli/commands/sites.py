@@ -65,7 +65,7 @@ def show(name: Site, *, data: Data = None, as_json: AsJson = False) -> None:
     )
     show_line(f"health    {_health(site)}")
     for pool in site["pools"]:
-        show_line(f"pool      {pool['id']} is {pool['state']}{_reason(pool)}")
+        show_line(f"pool      {pool['id']}{_owner(pool)} is {pool['state']}{_reason(pool)}")
     for process in site["processes"]:
         show_line(f"process   {process['pid']} {process['kind']} {process.get('state', '')}".rstrip())
     for finding in site["findings"]:
@@ -284,6 +284,11 @@ def _health(site: Mapping[str, Any]) -> str:
     if site["ready"] is None:
         return "unknown"
     return "ok" if site["ready"] else f"failing; see: homeport why {site['name']}"
+
+
+def _owner(pool: Mapping[str, Any]) -> str:
+    """Name the application below the SCM site that a pool belongs to; the site's own pools have none."""
+    return f" of {safe(str(pool['application']))} on the SCM site" if pool.get("application") else ""
 
 
 def _reason(pool: Mapping[str, Any]) -> str:

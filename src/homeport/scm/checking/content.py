@@ -26,7 +26,7 @@ from homeport.scm.checking.places import configured_places
 from homeport.scm.checking.python_sources import WINDOWS_MODULES, check_source
 from homeport.scm.content import MOST_FILES, Content, ContentFile, folder_names, list_content, sandbox_lister
 from homeport.scm.deployments.build_note import distributions, read_build_note
-from homeport.scm.deployments.hosting import SitePython, compile_content, packages_of
+from homeport.scm.deployments.hosting import SitePython, compile_content, packages_of, scm_site_findings
 from homeport.scm.deployments.requirements import SOURCES, UnreadableRequirements, read_required
 from homeport.webconfig import ConfigurationTree, HostingPlan, PoolKind, SiteFacts, compile_plan
 from homeport.webconfig.detection import search
@@ -87,7 +87,7 @@ def check_site(
     """
     content = list_content(staged(home / "site/wwwroot"))
     plan, pythons = compile_content(home, content, site=name, app_settings=app_settings, staged=staged)
-    return check_compiled(home, content, plan, pythons, staged=staged)
+    return check_compiled(home, content, plan, pythons, name=name, app_settings=app_settings, staged=staged)
 
 
 def check_compiled(
@@ -96,6 +96,8 @@ def check_compiled(
     plan: HostingPlan,
     pythons: Sequence[SitePython],
     *,
+    name: str,
+    app_settings: Mapping[str, str],
     staged: Callable[[Path], Path] = lambda folder: folder,
 ) -> list[Finding]:
     """Check what `compile_content` made of a site's content, as `check_site` does."""
@@ -104,7 +106,10 @@ def check_compiled(
     packages = packages_of(chosen, plan, home=home, staged=staged) if chosen else None
     version = chosen.version if chosen and len(chosen.version) > 1 else _ASSUMED
     python = (chosen.folder.name, staged(chosen.folder)) if chosen else None
-    return _sorted(_findings(content, plan, version=version, installed=packages, python=python))
+    below_scm = scm_site_findings(home, site=name, app_settings=app_settings)
+    return _sorted(
+        [*_findings(content, plan, version=version, installed=packages, python=python), *below_scm]
+    )
 
 
 def _findings(

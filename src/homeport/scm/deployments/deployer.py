@@ -501,10 +501,11 @@ class Deployer:
         from homeport.scm.checking.content import check_compiled, check_site  # late: only deployments need it
 
         home, staged = self._options.home, self._switch.staged
+        name, settings = self._options.site, self._providers.app
         findings = (
-            check_compiled(home, *compiled, staged=staged)
+            check_compiled(home, *compiled, name=name, app_settings=settings, staged=staged)
             if compiled is not None
-            else check_site(home, name=self._options.site, app_settings=self._providers.app, staged=staged)
+            else check_site(home, name=name, app_settings=settings, staged=staged)
         )
         for finding in findings:
             if finding not in known:

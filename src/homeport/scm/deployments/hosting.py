@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeport.model.errors import Invalid
+from homeport.model.finding import Finding
 from homeport.model.site import InstalledRuntime
 from homeport.scm.atomic_file import read_small
 from homeport.scm.content import Content, folder_names, sandbox_lister
@@ -84,16 +85,7 @@ def compile_content(
     pythons = installed_pythons(home)
     facts = SiteFacts(
         site=site,
-        runtimes=tuple(
-            InstalledRuntime(
-                folder=python.folder.name,
-                id=python.folder.name,
-                version=".".join(map(str, python.version)),
-                build="",
-                base="",
-            )
-            for python in pythons
-        ),
+        runtimes=_runtimes(pythons),
         app_settings=app_settings,
         list_folder=sandbox_lister(
             {
@@ -116,6 +108,41 @@ def compile_content(
     )
     tree = ConfigurationTree(files=content.configuration(), host_transforms=transforms)
     return compile_plan(tree, facts), pythons
+
+
+def scm_site_findings(home: Path, *, site: str, app_settings: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return what is wrong with the transforms of the site's SCM site, as the agent will find it."""
+    from homeport.webconfig import SiteFacts
+    from homeport.webconfig.bounds import MOST_BYTES
+    from homeport.webconfig.scm_site import gather_scm_transforms, read_scm_site
+
+    transforms = gather_scm_transforms(
+        lambda path: folder_names(home / path),
+        lambda path: read_small(home / path, limit=MOST_BYTES),
+        app_settings,
+    )
+    if not transforms:
+        return ()
+    facts = SiteFacts(
+        site=site,
+        runtimes=_runtimes(installed_pythons(home)),
+        app_settings=app_settings,
+        list_folder=sandbox_lister({"/home": home}),
+    )
+    return read_scm_site(transforms, facts).findings
+
+
+def _runtimes(pythons: Sequence[SitePython]) -> tuple[InstalledRuntime, ...]:
+    return tuple(
+        InstalledRuntime(
+            folder=python.folder.name,
+            id=python.folder.name,
+            version=".".join(map(str, python.version)),
+            build="",
+            base="",
+        )
+        for python in pythons
+    )
 
 
 def choose_python(plan: "HostingPlan", pythons: Sequence[SitePython], *, site: str) -> tuple[SitePython, str]:
