@@ -1,7 +1,12 @@
 """An application that attacks: other sites, the platform and the machine stay out of its reach."""
 
+import io
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
+import httpx
 import pytest
 
 from acceptance.running import Platform, eventually
@@ -16,6 +21,20 @@ def attempt(code):
     except BaseException as error:
         return "refused: " + type(error).__name__
 return attempt(environ["wsgi.input"].read().decode())
+"""
+
+SWAPPER = """
+import os, shutil, sys, time
+os.mkdir("/home/site/folder")
+os.symlink(sys.argv[1], "/home/site/link")
+end = time.monotonic() + 60
+while not os.path.exists("/home/site/enough") and time.monotonic() < end:
+    for name in "folder", "link":
+        try:
+            os.rename("/home/site/" + name, "/home/site/swapped")
+            os.rename("/home/site/swapped", "/home/site/" + name)
+        except OSError:  # an upload has just made a folder of that name
+            shutil.rmtree("/home/site/swapped", ignore_errors=True)
 """
 
 
@@ -151,8 +170,6 @@ def test_secrets_stand_in_no_process_list_and_no_log(platform: Platform, make_si
 
 
 def _all_command_lines() -> list[str]:
-    from pathlib import Path
-
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -189,3 +206,36 @@ def test_links_above_its_content_lead_neither_nginx_nor_the_agent_to_another_sit
     assert "victim" not in answer.text
     attack("os.unlink('/home/site')")
     attack("os.rename('/home/aside', '/home/site')")
+
+
+def test_uploads_that_race_with_a_folder_becoming_a_link_reach_no_other_site(
+    platform: Platform, attack: Callable[[str], str], victim: str
+) -> None:
+    def names(folder: Path) -> set[str]:
+        return {path.name for path in folder.iterdir()} - {"__pycache__"}
+
+    content = platform.data / f"sites/{victim}/home/site/wwwroot"
+    before = names(content)
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("planted.txt", "planted")
+
+    attack(f"subprocess.Popen([sys.executable, '-c', {SWAPPER!r}, {str(content)!r}])")
+    answers = []
+    with platform.scm("attacker") as scm:
+        for _ in range(40):
+            answers += [
+                scm.put("/api/vfs/site/swapped/secret.txt", content=b"planted", headers={"If-Match": "*"}),
+                scm.get("/api/vfs/site/swapped/secret.txt"),
+                scm.put("/api/zip/site/swapped/", content=package.getvalue()),
+                scm.delete("/api/vfs/site/swapped/?recursive=true"),
+            ]
+            with suppress(httpx.RemoteProtocolError):  # a package whose folder goes meanwhile is cut off
+                answers.append(scm.get("/api/zip/site/swapped/"))
+        scm.put("/api/vfs/site/enough", content=b"").raise_for_status()
+
+    assert names(content) == before
+    assert (content / "secret.txt").read_text() == "of the victim"
+    assert not any(b"of the victim" in answer.content for answer in answers)
+    written = [answer for answer in answers if answer.request.method == "PUT" and answer.is_success]
+    assert written, "no upload ever met the folder"
