@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,12 +177,14 @@ def descendants(root: int) -> dict[int, str]:
 
 
 @contextmanager
-def running_platform(data: Path | None = None, *options: str) -> Iterator[Platform]:
-    """Start `homeport up` on free ports, wait for its ready line, stop it at the end."""
+def running_platform(
+    data: Path | None = None, *options: str, before: Sequence[str] = ()
+) -> Iterator[Platform]:
+    """Start `homeport up` on free ports, wait for its ready line, stop it at the end; `before` are words before it."""
     with tempfile.TemporaryDirectory(prefix="homeport-test-") as folder:
         data = data or Path(folder) / "data"
         process = subprocess.Popen(
-            [str(HOMEPORT), "up", "--data", str(data), "--http", "0", "--https", "0", *options],
+            [*before, str(HOMEPORT), "up", "--data", str(data), "--http", "0", "--https", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

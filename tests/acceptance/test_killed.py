@@ -161,3 +161,22 @@ def _runs(pid: int) -> bool:
 
 def _mounted(data: Path) -> bool:
     return str(data) in Path("/proc/mounts").read_text()
+
+
+def test_with_nohup_it_outlives_its_terminal_and_its_processes_can_still_be_hung_up() -> None:
+    with running_platform(before=("nohup",)) as platform:
+        os.kill(platform.process.pid, signal.SIGHUP)
+        platform.homeport("site", "create", "lasting")
+
+        assert platform.get("lasting").status_code == 200
+        assert ignored(platform.process.pid) & HANG_UP == 0
+        assert not [line for pid, line in descendants(platform.process.pid).items() if ignored(pid) & HANG_UP]
+
+
+HANG_UP = 1 << (signal.SIGHUP - 1)
+
+
+def ignored(pid: int) -> int:
+    """Return the signals that a process ignores, a bit each."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("SigIgn:")).split()[1], 16)

@@ -99,6 +99,16 @@ class Child:
         return True
 
 
+def _pass_no_ignored_signal_on() -> None:
+    """Let what `nohup` has ignored count for this process only: sites' programs must be able to hear of it.
+
+    Children inherit that a signal is ignored, but no handler, be it an empty one.
+    """
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def next_pause(pause: float, *, lived: float) -> float:
     """Return the seconds to wait before a process that ended is started again, from the last pause and its life."""
     return _FIRST_PAUSE_SECONDS if lived > _LONGEST_PAUSE_SECONDS else min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -133,6 +143,7 @@ class Supervisor:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        _pass_no_ignored_signal_on()
         _check_programs()
         _raise_open_files()
         with _only_one(self._layout):
