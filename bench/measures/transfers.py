@@ -16,6 +16,8 @@ from bench.stacks.homeport import Platform
 from bench.stacks.scm import ScmSite, scm_process
 
 MEGABYTE = 1_000_000
+PAIRS = 3
+"""A round's pairs: a gigabyte takes less than a second, and what the memory does meanwhile differs by a third."""
 NAME = "transfer.bin"
 _DAV = """\
         dav_methods PUT;
@@ -37,7 +39,7 @@ class _Side:
 def measure_transfers(
     platform: Platform, scm: ScmSite, *, site: str, rounds: int, megabytes: int
 ) -> Iterator[TransferSample]:
-    """Yield, for each round and direction, the SCM site and plain nginx, one right after the other. Raises `StartError`."""
+    """Yield, for each pair and direction, the SCM site and plain nginx, one right after the other. Raises `StartError`."""
     folder = platform.data.with_suffix(".transfers")
     (folder / "content").mkdir(parents=True, exist_ok=True)
     source = folder / "source.bin"
@@ -64,8 +66,8 @@ def measure_transfers(
         process = scm_process(platform)
         resident = _status(process, "VmRSS")
         with plain:
-            for number in range(-1, rounds):  # the first round only warms caches
-                platform.workshop.say(f"files through the SCM site: round {number + 1} of {rounds}")
+            for number in range(-1, rounds * PAIRS):  # the first pair only warms caches
+                platform.workshop.say(f"files through the SCM site: pair {number + 1} of {rounds * PAIRS}")
                 for direction in Direction:
                     _forget_peak(process)
                     sides = (own, peer) if number % 2 else (peer, own)
