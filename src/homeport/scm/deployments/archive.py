@@ -178,8 +178,7 @@ def _read_whole(stored: int, info: zipfile.ZipInfo) -> bytes | None:
     """
     if info.file_size > _WHOLE_BYTES or info.compress_size > _WHOLE_BYTES or info.header_offset < 0:
         return None
-    is_utf8 = info.flag_bits & _UTF8 or info.orig_filename.isascii()
-    name = info.orig_filename.encode("utf-8" if is_utf8 else "cp437")  # the latter takes long
+    name = info.orig_filename.encode("utf-8" if _is_utf8(info) else "cp437")  # the latter takes long
     start = _LOCAL_HEADER + len(name)
     header = os.pread(stored, start + _LOCAL_EXTRA + info.compress_size, info.header_offset)
     flags = int.from_bytes(header[6:8], "little")
@@ -237,9 +236,14 @@ def _member(info: zipfile.ZipInfo) -> Member | None:
     return Member(info=info, path="/".join(parts), is_folder=is_folder)
 
 
+def _is_utf8(info: zipfile.ZipInfo) -> bool:
+    """Tell whether the name in the package is UTF-8, because the entry says so or because it is ASCII."""
+    return bool(info.flag_bits & _UTF8) or info.orig_filename.isascii()
+
+
 def _name(info: zipfile.ZipInfo) -> str:
     """Return the entry's name; many tools write UTF-8 and do not say so."""
-    if info.flag_bits & _UTF8 or info.orig_filename.isascii():
+    if _is_utf8(info):
         return info.orig_filename
     try:
         return info.orig_filename.encode("cp437").decode("utf-8")

@@ -448,14 +448,7 @@ class Deployer:
         work = self._sync(work, mirror=from_package)
         restored = build and self._restored(work)
         installs = build and not restored and is_python_site(work.target)
-        content = list_content(self._switch.staged(self._options.web_root))
-        plan, pythons = compile_content(
-            self._options.home,
-            content,
-            site=self._options.site,
-            app_settings=self._providers.app,
-            staged=self._switch.staged,
-        )
+        content, plan, pythons = self._compiled()
         # Whether there is an ASGI server, or the environment that is named, is known once the packages are installed.
         later = {WITHOUT_SERVER, OTHER_RUNTIME} if installs else set()
         known = [each for each in plan.findings if each.code not in later]
@@ -467,10 +460,23 @@ class Deployer:
         elif installs:
             choose = partial(choose_python, plan, pythons, site=self._options.site)
             work = replace(work, packaged=self._build(work, plan, choose))
+            content, plan, pythons = self._compiled()
         elif build:
             work.log.child("Nothing to build: the package has no requirements.txt.")
-        self._check(work, None if installs else (content, plan, pythons), known=known)
+        self._check(work, content, plan, pythons, known=known)
         return work
+
+    def _compiled(self) -> "tuple[Content, HostingPlan, Sequence[SitePython]]":
+        """Look at the content as it will be served and return it with what it comes to."""
+        content = list_content(self._switch.staged(self._options.web_root))
+        plan, pythons = compile_content(
+            self._options.home,
+            content,
+            site=self._options.site,
+            app_settings=self._providers.app,
+            staged=self._switch.staged,
+        )
+        return content, plan, pythons
 
     def _make_room_for_environment(self, work: _Work) -> None:
         """Leave a virtual environment to the build: one that comes with a package was made elsewhere."""
@@ -490,22 +496,23 @@ class Deployer:
     def _check(
         self,
         work: _Work,
-        compiled: "tuple[Content, HostingPlan, Sequence[SitePython]] | None",
+        content: Content,
+        plan: "HostingPlan",
+        pythons: Sequence[SitePython],
         *,
         known: Sequence[Finding],
     ) -> None:
-        """Say what else of the deployed content will not work; it is served all the same.
+        """Say what else of the deployed content will not work; it is served all the same."""
+        from homeport.scm.checking.content import check_compiled  # late: only deployments need it
 
-        `compiled` is what it came to, None where it has changed since.
-        """
-        from homeport.scm.checking.content import check_compiled, check_site  # late: only deployments need it
-
-        home, staged = self._options.home, self._switch.staged
-        name, settings = self._options.site, self._providers.app
-        findings = (
-            check_compiled(home, *compiled, name=name, app_settings=settings, staged=staged)
-            if compiled is not None
-            else check_site(home, name=name, app_settings=settings, staged=staged)
+        findings = check_compiled(
+            self._options.home,
+            content,
+            plan,
+            pythons,
+            name=self._options.site,
+            app_settings=self._providers.app,
+            staged=self._switch.staged,
         )
         for finding in findings:
             if finding not in known:

@@ -172,9 +172,8 @@ class ZipDeployEndpoint:
                 if is_arm(request)
                 else plain(409, error.message)
             )
-        asyncio.get_running_loop().run_in_executor(
-            None, self._deployer.load_check
-        )  # while the package arrives
+        # While the package arrives.
+        asyncio.get_running_loop().run_in_executor(None, self._deployer.load_check)
         try:
             await asyncio.to_thread(self._deployer.clear_staging)
             return await self._stored(request, asked, held)
